@@ -1,0 +1,271 @@
+#include "base/config.h"
+
+#include "base/config_section.h"
+#include "base/config_values.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace postern {
+namespace {
+
+using config::Problems;
+using config::Section;
+
+constexpr std::size_t max_file = 1U << 20U;
+constexpr std::size_t max_problems = 100;
+
+// Names that may be taken once, with the line that took them.
+class Taken {
+ public:
+  // The problem of taking `name`, if somebody has it.
+  [[nodiscard]] std::string take(const std::string& name, std::uint32_t line) {
+    const auto [where, fresh] = lines_.emplace(name, line);
+    if (fresh) return {};
+    return fmt::format("'{}' is taken already, in line {}", printable(name, 80), where->second);
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> lines_;
+};
+
+void read_listener(Section& section, ListenerConfig& listener, Taken& names, Taken& addresses) {
+  section.text("name", listener.name);
+  section.report(section.line("name"), "name", config::check_name(listener.name));
+  section.report(section.line("name"), "name", names.take(listener.name, section.line("name")));
+  section.endpoint("address", listener.address);
+  if (listener.address.port != 0) {
+    section.report(section.line("address"), "address",
+                   addresses.take(to_string(listener.address), section.line("address")));
+  }
+  section.only("role", "relay", {"return-path", "policy"});
+  section.only("tls", "off", {"starttls", "implicit"});
+  section.only("certificate", "", {});
+  section.only("key", "", {});
+  section.only("auth", "off", {"passthrough"});
+  section.only_empty_list("proxy_protocol");
+  section.flag("received_header", listener.received_header);
+
+  std::vector<Network> trusted;
+  const bool named = section.each_text("trusted", [&](std::string_view text, std::uint32_t line) {
+    const auto network = parse_network(text);
+    if (!network) return section.problem(line, "trusted", network.error().text);
+    trusted.push_back(*network);
+  });
+  if (named) listener.trusted = std::move(trusted);
+}
+
+void read_upstream(Section& section, UpstreamConfig& upstream) {
+  section.endpoint("address", upstream.address);
+  if (upstream.address.port == 0) {
+    section.problem(section.line("address"), "address", "the port may not be 0");
+  }
+  section.only("tls", "off", {"opportunistic", "verify"});
+  section.only("tls_mode", "starttls", {"implicit"});
+  section.only_false("xclient");
+  section.number("connections", upstream.connections, 1, 100'000);
+  section.duration("idle_close", upstream.idle_close, std::chrono::milliseconds{0});
+}
+
+void read_stream(Section& section, StreamConfig& stream, Taken& names) {
+  section.text("name", stream.name);
+  section.report(section.line("name"), "name", config::check_stream_name(stream.name));
+  section.report(section.line("name"), "name", names.take(stream.name, section.line("name")));
+  section.text("title", stream.title);
+  section.each_text("formerly", [&](std::string_view text, std::uint32_t line) {
+    stream.formerly.emplace_back(text);
+    section.report(line, "formerly", config::check_stream_name(text));
+    section.report(line, "formerly", names.take(stream.formerly.back(), line));
+  });
+  using Kind = StreamConfig::Kind;
+  section.choice<Kind>("kind", stream.kind,
+                       {{"marketing", Kind::marketing}, {"transactional", Kind::transactional}});
+  section.each_text("sender", [&](std::string_view text, std::uint32_t line) {
+    stream.sender.emplace_back(text);
+    section.report(line, "sender", config::check_sender_pattern(text));
+  });
+  using ConsentRule = StreamConfig::ConsentRule;
+  section.choice<ConsentRule>("consent", stream.consent,
+                              {{"opt-out", ConsentRule::opt_out}, {"opt-in", ConsentRule::opt_in}});
+  section.only("list_id", "", {});
+  section.only("list_unsubscribe", "off", {"add", "replace"});
+  section.only("return_path", "off", {"domain"});
+}
+
+void read_provider(Section& section, ProviderConfig& provider, Taken& domains) {
+  section.each_text("domains", [&](std::string_view text, std::uint32_t line) {
+    provider.domains.push_back(to_lower(text));
+    section.report(line, "domains", config::check_domain(text));
+    section.report(line, "domains", domains.take(provider.domains.back(), line));
+  });
+  if (provider.domains.empty()) {
+    section.problem(section.line("domains"), "domains", "at least one domain has to be named");
+  }
+  section.flag("ignore_dots", provider.ignore_dots);
+}
+
+void read_timeouts(Section& section, TimeoutConfig& timeouts) {
+  const std::chrono::milliseconds least{1};
+  section.duration("command", timeouts.command, least);
+  section.duration("data_block", timeouts.data_block, least);
+  section.duration("connect", timeouts.connect, least);
+  section.duration("greeting", timeouts.greeting, least);
+  section.duration("mail", timeouts.mail, least);
+  section.duration("rcpt", timeouts.rcpt, least);
+  section.duration("data", timeouts.data, least);
+  section.duration("data_end", timeouts.data_end, least);
+  section.duration("pool", timeouts.pool, least);
+  section.duration("drain", timeouts.drain, std::chrono::milliseconds{0});
+}
+
+void read_limits(Section& section, LimitConfig& limits) {
+  section.number("connections", limits.connections, 1, 1'000'000);
+  section.number("recipients", limits.recipients, 1, 100'000);
+  section.number("errors", limits.errors, 1, 10'000);
+  section.size("header", limits.header, 1U << 10U, 64U << 20U);
+  section.number("hops", limits.hops, 1, 10'000);
+}
+
+void read_log(Section& section, Config& config) {
+  section.text("level", config.log_level);
+  const auto level = log::parse_level(config.log_level);
+  if (!level) section.problem(section.line("level"), "level", level.error().text);
+}
+
+void read_store(Section& section, Config& config) {
+  std::string path = config.store_path.string();
+  section.text("path", path);
+  if (path.empty() || path.find('\0') != std::string::npos) {
+    section.problem(section.line("path"), "path", "a folder has to be named");
+  }
+  config.store_path = path;
+  section.size("map_size", config.store_map_size, 1U << 20U, 1ULL << 46U);
+}
+
+ListenerConfig default_listener() {
+  ListenerConfig listener;
+  listener.trusted = loopback_networks();
+  return listener;
+}
+
+void read_top(Section& top, Config& config) {
+  top.text("hostname", config.hostname);
+  if (!config.hostname.empty()) {
+    top.report(top.line("hostname"), "hostname", config::check_domain(config.hostname));
+  }
+  top.number("threads", config.threads, 0, 1'024);
+  top.table("store", [&](Section& section) { read_store(section, config); });
+  Taken listener_names;
+  Taken addresses;
+  top.tables("listener", [&](Section& section) {
+    auto& listener = config.listeners.emplace_back(default_listener());
+    read_listener(section, listener, listener_names, addresses);
+  });
+  if (config.listeners.empty()) config.listeners.push_back(default_listener());
+  top.table("upstream", [&](Section& section) { read_upstream(section, config.upstream); });
+  Taken stream_names;
+  top.tables("stream", [&](Section& section) {
+    read_stream(section, config.streams.emplace_back(), stream_names);
+  });
+  Taken domains;
+  top.tables("provider", [&](Section& section) {
+    read_provider(section, config.providers.emplace_back(), domains);
+  });
+  top.table("timeouts", [&](Section& section) { read_timeouts(section, config.timeouts); });
+  top.table("limits", [&](Section& section) { read_limits(section, config.limits); });
+  top.table("log", [&](Section& section) { read_log(section, config); });
+  top.table("unsubscribe", [](Section& section) { section.only("url", "", {}); });
+  top.table("return_path", [](Section& section) {
+    section.only("domain", "", {});
+    section.only_false("forward");
+    section.only("complaints", "", {});
+  });
+  top.table("web", [](Section& section) { section.only("address", "", {}); });
+  top.table("admin", [](Section& section) { section.only("address", "", {}); });
+  top.finish();
+}
+
+// By line; no more than a person reads.
+Problems in_order(Problems problems) {
+  std::ranges::sort(problems, {}, [](const ConfigProblem& problem) {
+    return std::tie(problem.line, problem.key, problem.text);
+  });
+  if (problems.size() > max_problems) {
+    const auto more = problems.size() - max_problems;
+    problems.resize(max_problems);
+    problems.push_back({problems.back().line, "", fmt::format("and {} more problems", more)});
+  }
+  return problems;
+}
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || !is_host_name(name.data())) {
+    return "localhost";
+  }
+  return to_lower(name.data());
+}
+
+}  // namespace
+
+Config Config::defaults() {
+  Config config;
+  config.hostname = machine_name();
+  config.listeners.push_back(default_listener());
+  return config;
+}
+
+std::string to_string(const ConfigProblem& problem, std::string_view file) {
+  std::string out(file);
+  if (problem.line != 0) out += fmt::format(":{}", problem.line);
+  if (!problem.key.empty()) out += fmt::format(": {}", problem.key);
+  return out + ": " + problem.text;
+}
+
+std::expected<Config, Problems> parse_config(std::string_view text) {
+  if (text.size() > max_file) {
+    return std::unexpected(Problems{{0, "", fmt::format("larger than {} octets", max_file)}});
+  }
+  const auto parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& error = parsed.error();
+    return std::unexpected(
+        Problems{{error.source().begin.line, "", printable(error.description())}});
+  }
+  Config config;
+  Problems problems;
+  Section top(parsed.table(), "", problems);
+  read_top(top, config);
+  if (!problems.empty()) return std::unexpected(in_order(std::move(problems)));
+  return config;
+}
+
+std::expected<Config, Problems> load_config(const std::filesystem::path& file) {
+  const auto unreadable = [](const std::string& why) {
+    return std::unexpected(Problems{{0, "", "cannot be read: " + why}});
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return unreadable("it is a folder");
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return unreadable(std::generic_category().message(errno));
+  std::string text(max_file + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return unreadable(std::generic_category().message(errno));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  auto config = parse_config(text);
+  if (config && config->hostname.empty()) config->hostname = machine_name();
+  return config;
+}
+
+}  // namespace postern

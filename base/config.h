@@ -1,0 +1,116 @@
+// The configuration: a plain struct with defaults and units in its types, read once, then
+// immutable. INTERFACE.md, "The configuration file", fixes the names; docs/configuration.md
+// explains every key.
+#pragma once
+
+#include "base/network.h"
+#include "base/result.h"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern {
+
+struct ListenerConfig {
+  std::string name = "relay";
+  Endpoint address{"127.0.0.1", 2525};
+  // May relay; nobody else may.
+  std::vector<Network> trusted;
+  // The Received: line of RFC 5321 section 4.4.
+  bool received_header = true;
+  friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
+};
+
+struct UpstreamConfig {
+  Endpoint address{"127.0.0.1", 25};
+  std::uint32_t connections = 100;             // at most, over all threads
+  std::chrono::milliseconds idle_close{4000};  // an idle pooled connection is closed after this
+  friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
+};
+
+struct StreamConfig {
+  enum class Kind : std::uint8_t { marketing, transactional };
+  enum class ConsentRule : std::uint8_t { opt_out, opt_in };
+  std::string name;
+  std::string title;
+  std::vector<std::string> formerly;
+  Kind kind = Kind::marketing;
+  std::vector<std::string> sender;  // patterns of envelope senders: "*@news.example.com"
+  ConsentRule consent = ConsentRule::opt_out;
+  friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
+};
+
+// A provider for which several spellings are one mailbox (gmail.com: dots do not count,
+// googlemail.com is the same).
+struct ProviderConfig {
+  std::vector<std::string>
+      domains;  // A-labels, lower case; the first is the one that the others fold to
+  bool ignore_dots = false;
+  friend bool operator==(const ProviderConfig&, const ProviderConfig&) = default;
+};
+
+// RFC 5321 section 4.5.3.2, unless configured.
+struct TimeoutConfig {
+  std::chrono::milliseconds command{std::chrono::minutes{5}};  // the client's next command
+  std::chrono::milliseconds data_block{
+      std::chrono::minutes{3}};  // the client's next piece of a message; ours to be taken
+  std::chrono::milliseconds connect{std::chrono::seconds{30}};  // the upstream's TCP connection
+  std::chrono::milliseconds greeting{
+      std::chrono::minutes{5}};  // the upstream's 220 and its answer to EHLO
+  std::chrono::milliseconds mail{std::chrono::minutes{5}};
+  std::chrono::milliseconds rcpt{std::chrono::minutes{5}};
+  std::chrono::milliseconds data{std::chrono::minutes{2}};
+  std::chrono::milliseconds data_end{std::chrono::minutes{10}};
+  std::chrono::milliseconds pool{std::chrono::seconds{30}};   // for a free upstream connection
+  std::chrono::milliseconds drain{std::chrono::seconds{30}};  // after SIGTERM
+  friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
+};
+
+struct LimitConfig {
+  std::uint32_t connections = 20'000;  // of clients, over all listeners
+  std::uint32_t recipients = 1'000;    // of a transaction; 452 4.5.3 above
+  std::uint32_t errors = 20;           // bad commands of a session, then 421
+  std::uint64_t header = 1ULL << 20U;  // octets of a header section; 552 5.3.4 above
+  std::uint32_t hops = 100;            // Received: lines; 554 5.4.6 above
+  friend bool operator==(const LimitConfig&, const LimitConfig&) = default;
+};
+
+struct Config {
+  std::string hostname;  // empty in the file: the machine's name
+  std::filesystem::path store_path = "./postern-data";
+  std::uint64_t store_map_size = 1ULL << 40U;  // address space that is reserved at open
+  std::vector<ListenerConfig> listeners;       // never empty once loaded
+  UpstreamConfig upstream;
+  std::vector<StreamConfig> streams;
+  std::vector<ProviderConfig> providers;  // besides the built-in ones
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  std::uint32_t threads = 0;  // 0: one for each core
+  std::string log_level = "info";
+
+  // With no file and no flags: what INTERFACE.md says of `serve`.
+  [[nodiscard]] static Config defaults();
+};
+
+// One thing that is wrong, or odd: "postern.toml:12: listener.tls: ...". Line 0: the file as a
+// whole.
+struct ConfigProblem {
+  std::uint32_t line = 0;
+  std::string key;   // dotted: "listener.tls"; empty for a syntax error
+  std::string text;  // what is wrong, and what is allowed
+};
+[[nodiscard]] std::string to_string(const ConfigProblem& problem, std::string_view file);
+
+// The configuration, or every problem that it has (not just the first), by line. Touches nothing
+// but the text: an empty hostname stays empty.
+[[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view text);
+// Reads the file, and gives an empty hostname the machine's name; a file that cannot be read is one
+// problem with line 0.
+[[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> load_config(
+    const std::filesystem::path& file);
+
+}  // namespace postern

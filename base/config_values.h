@@ -1,0 +1,26 @@
+// What a value of the configuration may be, apart from its type. Each answers the empty string for
+// a good value, else what is wrong and what is allowed. No TOML is seen here.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace postern::config {
+
+inline constexpr std::size_t max_name = 64;  // of a stream or listener, octets
+
+// Names of streams and listeners: letters, digits, ".", "_" and "-".
+[[nodiscard]] std::string check_name(std::string_view name);
+// Of a stream besides: "all" is what a scope of every stream is called.
+[[nodiscard]] std::string check_stream_name(std::string_view name);
+// A pattern of envelope senders: "*@news.example.com", "bounce-*@example.com".
+[[nodiscard]] std::string check_sender_pattern(std::string_view pattern);
+// A domain in the form in which addresses are compared: A-labels, lower case.
+[[nodiscard]] std::string check_domain(std::string_view domain);
+
+// The known key that was probably meant, empty where none is close.
+[[nodiscard]] std::string_view nearest(std::string_view key,
+                                       std::span<const std::string_view> known);
+
+}  // namespace postern::config

@@ -1,0 +1,68 @@
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace postern {
+namespace {
+
+constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr std::string_view blanks = " \t\r\n";
+constexpr std::string_view ellipsis = "...";
+
+bool shown_as_is(char c) { return c >= ' ' && c <= '~'; }
+
+}  // namespace
+
+std::string to_lower(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), ascii_lower);
+  return lower;
+}
+
+bool equal_nocase(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
+}
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 128; });
+}
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string out;
+  std::size_t fits = 0;  // of `out`, with room left for the ellipsis
+  for (const char c : text) {
+    if (shown_as_is(c)) {
+      out += c;
+    } else {
+      const auto octet = static_cast<unsigned char>(c);
+      out += "\\x";
+      out += hex_digits[octet >> 4U];
+      out += hex_digits[octet & 15U];
+    }
+    if (out.size() > limit) {
+      out.resize(fits);
+      if (limit >= ellipsis.size()) out += ellipsis;
+      return out;
+    }
+    if (out.size() + ellipsis.size() <= limit || limit < ellipsis.size()) fits = out.size();
+  }
+  return out;
+}
+
+std::string to_hex(std::span<const std::uint8_t> octets) {
+  std::string out;
+  out.reserve(octets.size() * 2);
+  for (const auto octet : octets) {
+    out += hex_digits[octet >> 4U];
+    out += hex_digits[octet & 15U];
+  }
+  return out;
+}
+
+}  // namespace postern

@@ -1,0 +1,43 @@
+// What a verb on contacts works with, made once: the settings, the open store, the streams and the
+// time; and the checks that its arguments pass before anything is changed. An error is an exit
+// status: what is wrong was said on standard error.
+#pragma once
+
+#include "base/time.h"
+#include "cli/settings.h"
+#include "policy/address.h"
+#include "policy/contact.h"
+#include "policy/stream.h"
+#include "store/store.h"
+
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace postern::cli {
+
+struct Context {
+  Settings settings;
+  std::unique_ptr<store::Store> store;
+  policy::Streams streams;
+  Time now;
+};
+[[nodiscard]] std::expected<Context, int> open_context(const Where& where, store::Mode mode);
+
+// Every address that is none is named.
+[[nodiscard]] std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
+    std::span<const std::string> texts, bool domains_allowed);
+
+// The scope of a hold: every marketing stream where no name is given; a former name is the stream's
+// own. Warns of a name that no stream of the configuration has.
+[[nodiscard]] std::expected<policy::Scope, int> hold_scope(const Context& context,
+                                                           const std::string& stream);
+// The scopes of a permission: every stream where no name is given; otherwise the stream and its
+// former names, under which holds may stand. A name that neither the configuration nor the store
+// knows is a slip, and an error.
+[[nodiscard]] std::expected<std::vector<policy::Scope>, int> permission_scopes(
+    const Context& context, const std::string& stream);
+
+}  // namespace postern::cli

@@ -1,0 +1,33 @@
+// Which configuration and store a verb works with. INTERFACE.md: --store, --config, the
+// environment's POSTERN_CONFIG, /etc/postern/postern.toml, ./postern-data.
+#pragma once
+
+#include "base/config.h"
+#include "cli/verbs.h"
+#include "store/store.h"
+
+#include <expected>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace postern::cli {
+
+struct Settings {
+  Config config;                              // the defaults where no file is in use
+  std::optional<std::filesystem::path> file;  // that it was read from
+};
+
+// The file that `config` names, or that is found; nullopt where there is none.
+[[nodiscard]] std::optional<std::filesystem::path> find_config(std::string_view config);
+
+// The configuration that `serve` with the same options would run by: --store overrides the file's.
+// An error is the exit status; what is wrong was said on standard error.
+[[nodiscard]] std::expected<Settings, int> load_settings(const Where& where);
+
+// The store of the settings; where it cannot be opened, that was said on standard error.
+[[nodiscard]] std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& settings,
+                                                                           store::Mode mode);
+
+}  // namespace postern::cli

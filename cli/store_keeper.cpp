@@ -1,0 +1,104 @@
+#include "cli/store_keeper.h"
+
+#include "base/log.h"
+
+#include <sys/stat.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace postern::cli {
+
+namespace {
+constexpr std::uint32_t looks_between_clearings = 60;
+}
+
+// Follows the keeper: a lookup costs one atomic load more than the store's own.
+class StoreKeeper::Reader final : public policy::ContactReader {
+ public:
+  explicit Reader(StoreKeeper& keeper) : keeper_(keeper) { renew(); }
+
+  Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
+    refresh();
+    if (!reader_) return fail(Errc::io, problem_);
+    return reader_->find(address, findings);
+  }
+
+  Result<std::string> note(const policy::EventId& event) override {
+    refresh();
+    if (!reader_) return fail(Errc::io, problem_);
+    return reader_->note(event);
+  }
+
+  void refresh() override {
+    if (keeper_.generation_.load(std::memory_order_acquire) != generation_) renew();
+  }
+
+ private:
+  void renew() {
+    reader_.reset();
+    const std::scoped_lock lock(keeper_.mutex_);
+    generation_ = keeper_.generation_.load(std::memory_order_relaxed);
+    store_ = keeper_.store_;
+    problem_ = keeper_.problem_;
+    if (!store_) return;
+    auto reader = store_->reader();
+    if (reader) {
+      reader_ = *std::move(reader);
+    } else {
+      problem_ = std::move(reader).error().text;
+    }
+  }
+
+  StoreKeeper& keeper_;
+  std::uint64_t generation_ = 0;
+  std::shared_ptr<store::Store> store_;
+  std::unique_ptr<policy::ContactReader> reader_;  // of store_: dies first
+  std::string problem_;
+};
+
+StoreKeeper::StoreKeeper(store::Options options) : options_(std::move(options)) { look(); }
+
+std::unique_ptr<policy::ContactReader> StoreKeeper::reader() {
+  return std::make_unique<Reader>(*this);
+}
+
+std::optional<StoreKeeper::File> StoreKeeper::data_file() const {
+  struct stat status{};
+  if (::stat((options_.path / "data.mdb").c_str(), &status) != 0) return std::nullopt;
+  return File{status.st_dev, status.st_ino};
+}
+
+void StoreKeeper::set(std::shared_ptr<store::Store> store, std::string problem) {
+  const std::scoped_lock lock(mutex_);
+  store_ = std::move(store);
+  problem_ = std::move(problem);
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+void StoreKeeper::look() {
+  if (store_ && data_file() != opened_) {
+    log::error(fmt::format(
+        "store {}: was removed or replaced; recipients are deferred until it can be opened",
+        options_.path.string()));
+    set(nullptr, fmt::format("the store {} was removed or replaced", options_.path.string()));
+  }
+  if (!store_) {
+    auto opened = store::Store::open(options_);
+    if (opened) {
+      opened_ = data_file();
+      log::info(fmt::format("store {}: open", options_.path.string()));
+      set(*std::move(opened), {});
+    } else if (opened.error().text != problem_) {
+      log::error(fmt::format("store: {}; recipients are deferred until it can be opened",
+                             opened.error().text));
+      set(nullptr, std::move(opened).error().text);
+    }
+  }
+  if (store_ && looks_++ % looks_between_clearings == 0) {
+    if (const auto cleared = store_->clear_stale_readers(); !cleared)
+      log::warning(cleared.error().text);
+  }
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,94 @@
+// The verbs: each a function of its options, in a file of its name, that answers the exit status
+// (cli/run.h). Texts are as they were typed; empty where an option was not given.
+// docs/command-line.md shows each.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace postern::cli {
+
+// Which configuration and store: cli/settings.h has the order in which they are sought.
+struct Where {
+  std::string store;
+  std::string config;
+};
+
+struct ServeOptions {
+  std::string config, store, listen, upstream, web;
+};
+int serve(const ServeOptions& options);
+
+struct SinkOptions {
+  std::string listen = "127.0.0.1:2526";
+  std::string maildir = "./postern-mail";
+};
+int sink(const SinkOptions& options);
+
+struct CheckConfigOptions {
+  std::string config;
+};
+int check_config(const CheckConfigOptions& options);
+
+struct CheckOptions {
+  Where where;
+  std::vector<std::string> addresses;
+  std::string stream, at;
+  bool json = false;
+};
+int check(const CheckOptions& options);
+
+struct ShowOptions {
+  Where where;
+  std::string address;
+  bool json = false;
+};
+int show(const ShowOptions& options);
+
+struct UnsubscribeOptions {
+  Where where;
+  std::vector<std::string> addresses;
+  std::string stream, reason;
+};
+int unsubscribe(const UnsubscribeOptions& options);
+
+struct ResubscribeOptions {
+  Where where;
+  std::vector<std::string> addresses;
+  std::string stream, consent;
+};
+int resubscribe(const ResubscribeOptions& options);
+
+struct BlockOptions {
+  Where where;
+  std::vector<std::string> addresses;
+  std::string reason, until;
+};
+int block(const BlockOptions& options);
+
+struct UnblockOptions {
+  Where where;
+  std::vector<std::string> addresses;
+};
+int unblock(const UnblockOptions& options);
+
+struct ImportOptions {
+  Where where;
+  std::vector<std::string> files;
+  std::string status, stream, source;
+};
+int import(const ImportOptions& options);
+
+struct ExportOptions {
+  Where where;
+  std::string status, stream, format = "csv";
+};
+int export_contacts(const ExportOptions& options);
+
+struct StatsOptions {
+  Where where;
+  bool json = false;
+};
+int stats(const StatsOptions& options);
+
+}  // namespace postern::cli

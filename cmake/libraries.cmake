@@ -1,0 +1,19 @@
+# What comes from Debian. Each library of ours links the ones that its folder may use, nothing else.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+find_library(UNISTRING unistring REQUIRED)
+
+add_library(postern_unistring INTERFACE)
+target_link_libraries(postern_unistring INTERFACE ${UNISTRING})
+
+# Asio is compiled once (proxy/asio.cpp); every user of it sees the same definitions.
+add_library(postern_asio_headers INTERFACE)
+target_link_libraries(postern_asio_headers INTERFACE Boost::headers)
+target_compile_definitions(postern_asio_headers INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_STD_COROUTINE_EXPERIMENTAL)

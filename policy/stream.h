@@ -1,0 +1,55 @@
+// Streams: what kind of mail an envelope belongs to, and which streams a scope covers.
+// INTERFACE.md, "[[stream]]".
+#pragma once
+
+#include "base/config.h"
+#include "policy/address.h"
+#include "policy/contact.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::policy {
+
+using Stream = StreamConfig;
+
+// The configured streams in their order. `default` is always there: the last resort, marketing
+// unless configured.
+class Streams {
+ public:
+  Streams() : Streams(std::vector<Stream>{}) {}
+  explicit Streams(std::vector<Stream> streams);
+
+  // First match wins. The null reverse-path (the empty mailbox) is always transactional: see
+  // null_sender().
+  [[nodiscard]] const Stream& of_sender(const Mailbox& reverse_path) const;
+  // By its name or a former one; nullptr where no stream has it.
+  [[nodiscard]] const Stream* find(std::string_view name) const;
+  [[nodiscard]] const std::vector<Stream>& all() const { return streams_; }
+  [[nodiscard]] const Stream& fallback() const;
+  // The stream of mail from `<>`: named "default", transactional, asks for no consent.
+  [[nodiscard]] const Stream& null_sender() const { return null_sender_; }
+
+ private:
+  std::vector<Stream> streams_;
+  // Each stream's sender patterns, as canonical addresses are spelled.
+  std::vector<std::vector<std::string>> patterns_;
+  std::size_t fallback_ = 0;
+  Stream null_sender_;
+};
+
+// ASCII case-insensitive; `*` stands for any run of characters. of_sender() asks it with canonical
+// spellings on both sides, so that a pattern may be written with U-labels or A-labels.
+[[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view sender);
+
+// Whether a hold of `scope` is about `stream`: its own name or a former one, all, every marketing
+// stream; and a name that is in no configuration counts for every marketing stream (the restriction
+// wins). `stream` is one of `streams` itself: its null_sender() is known by identity, and left
+// alone by holds of a stream.
+[[nodiscard]] bool hold_covers(const Scope& scope, const Stream& stream, const Streams& streams);
+// Whether a lift or consent of `scope` is about `stream`: its own name or a former one, all, every
+// marketing stream; here an unknown name covers nothing.
+[[nodiscard]] bool permission_covers(const Scope& scope, const Stream& stream);
+
+}  // namespace postern::policy

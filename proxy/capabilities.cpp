@@ -1,0 +1,80 @@
+#include "proxy/capabilities.h"
+
+#include "base/text.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+Capabilities parse_capabilities(const wire::Reply& reply) {
+  Capabilities found;
+  std::string_view rest = reply.text;
+  bool greeting = true;  // the first line holds the server's name
+  while (!rest.empty()) {
+    const auto end = rest.find("\r\n");
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
+    line.remove_prefix(std::min<std::size_t>(line.size(), 4));
+    if (std::exchange(greeting, false)) continue;
+    const auto blank = line.find(' ');
+    const std::string_view keyword = line.substr(0, blank);
+    const std::string_view argument =
+        blank == std::string_view::npos ? "" : trim(line.substr(blank));
+    if (equal_nocase(keyword, "PIPELINING")) {
+      found.pipelining = true;
+    } else if (equal_nocase(keyword, "8BITMIME")) {
+      found.eight_bit_mime = true;
+    } else if (equal_nocase(keyword, "SMTPUTF8")) {
+      found.smtputf8 = true;
+    } else if (equal_nocase(keyword, "DSN")) {
+      found.dsn = true;
+    } else if (equal_nocase(keyword, "SIZE")) {
+      found.size = true;
+      std::uint64_t limit = 0;
+      const auto* const last = argument.data() + argument.size();
+      const auto [stop, error] = std::from_chars(argument.data(), last, limit);
+      if (error == std::errc{} && stop == last) found.size_limit = limit;
+    }
+  }
+  return found;
+}
+
+wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered) {
+  std::string text = fmt::format("250-{}\r\n250-PIPELINING\r\n", hostname);
+  if (offered.size && offered.size_limit != 0) {
+    text += fmt::format("250-SIZE {}\r\n", offered.size_limit);
+  } else if (offered.size) {
+    text += "250-SIZE\r\n";
+  }
+  if (offered.eight_bit_mime) text += "250-8BITMIME\r\n";
+  if (offered.smtputf8) text += "250-SMTPUTF8\r\n";
+  if (offered.dsn) text += "250-DSN\r\n";
+  text += "250 ENHANCEDSTATUSCODES\r\n";
+  return {250, std::move(text)};
+}
+
+Capabilities needed_by(const wire::MailParameters& parameters) {
+  Capabilities needed;
+  needed.smtputf8 = parameters.smtputf8;
+  needed.eight_bit_mime = parameters.body != wire::Body::unspecified;
+  needed.dsn = !parameters.ret.empty() || !parameters.envid.empty();
+  return needed;
+}
+
+Capabilities needed_by(const wire::RecipientParameters& parameters) {
+  Capabilities needed;
+  needed.dsn = !parameters.notify.empty() || !parameters.orcpt.empty();
+  return needed;
+}
+
+std::string_view missing(const Capabilities& offered, const Capabilities& needed) {
+  if (needed.smtputf8 && !offered.smtputf8) return "SMTPUTF8";
+  if (needed.eight_bit_mime && !offered.eight_bit_mime) return "8BITMIME";
+  if (needed.dsn && !offered.dsn) return "DSN";
+  if (needed.size && !offered.size) return "SIZE";
+  return {};
+}
+
+}  // namespace postern::proxy

@@ -1,0 +1,44 @@
+// What an SMTP server offers: read from an upstream's EHLO reply, and written into ours. The gate
+// offers what the upstream offers and the gate can carry (DESIGN.md, "Whose reply is whose").
+#pragma once
+
+#include "proxy/wire/command.h"
+#include "proxy/wire/reply.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace postern::proxy {
+
+struct Capabilities {
+  bool pipelining = false;
+  bool eight_bit_mime = false;
+  bool smtputf8 = false;
+  bool dsn = false;
+  bool size = false;
+  std::uint64_t size_limit = 0;  // octets; 0: none was named (RFC 1870 section 4)
+  friend bool operator==(const Capabilities&, const Capabilities&) = default;
+
+  // Before the upstream was reached for the first time.
+  [[nodiscard]] static Capabilities unknown_upstream() {
+    return {.pipelining = true, .eight_bit_mime = true};
+  }
+};
+
+// A positive reply to EHLO; keywords the gate cannot carry are passed over. RFC 5321
+// section 4.1.1.1.
+[[nodiscard]] Capabilities parse_capabilities(const wire::Reply& reply);
+
+// Our reply to EHLO. PIPELINING and ENHANCEDSTATUSCODES are the gate's own and always there.
+[[nodiscard]] wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered);
+
+// The extensions that parameters make use of. SIZE is left out: it is a hint.
+[[nodiscard]] Capabilities needed_by(const wire::MailParameters& parameters);
+[[nodiscard]] Capabilities needed_by(const wire::RecipientParameters& parameters);
+
+// The keyword of the first extension of `needed` that `offered` does not have; empty when all are
+// there.
+[[nodiscard]] std::string_view missing(const Capabilities& offered, const Capabilities& needed);
+
+}  // namespace postern::proxy

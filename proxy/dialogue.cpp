@@ -1,0 +1,280 @@
+#include "proxy/dialogue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+namespace {
+
+using wire::make_reply;
+using wire::Reply;
+using wire::Verb;
+
+// A reply that may be passed on as the upstream's answer to a command. 421 is about its connection,
+// not about the recipient; 530 asks for an AUTH that nobody here can give (DESIGN.md, "Whose reply
+// is whose").
+bool is_refusal(const Reply& reply) {
+  return (reply.transient() || reply.permanent()) && reply.code != 421 && reply.code != 530;
+}
+
+Reply nonsense() {
+  return make_reply(451, "4.4.2", "the upstream server gave no usable answer, try again later");
+}
+Reply no_recipients() { return make_reply(554, "5.5.1", "no valid recipients"); }
+
+// The client's doing, and a reason to stop listening to it when it goes on.
+bool is_client_error(const Reply& reply) {
+  return (reply.code >= 500 && reply.code <= 504) || reply.code == 555;
+}
+
+}  // namespace
+
+Reply Dialogue::greeting() const {
+  return make_reply(220, "", fmt::format("{} ESMTP Postern", rules_.hostname));
+}
+
+Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
+  Plan plan;
+  while (!plan.ends_session && !plan.asks_data) {
+    if (octets_to_drop_ > 0) {
+      const auto count = std::min<std::uint64_t>(octets_to_drop_, input.size());
+      input.remove_prefix(count);
+      octets_to_drop_ -= count;
+    }
+    if (dropping_line_ && !drop_line(input, plan)) break;
+    const auto line = wire::next_line(input);
+    if (line.state == wire::Line::State::none) break;
+    if (line.state == wire::Line::State::too_long) {
+      dropping_line_ = true;
+      continue;
+    }
+    if (line.state == wire::Line::State::bare) {
+      add(plan, make_reply(500, "5.5.2", "a command line must not hold a bare CR or LF, or NUL"));
+    } else {
+      const auto command = wire::parse_command(line.text);
+      if (depends_on_pending(command, plan)) break;
+      plan.asks_data = command.verb == Verb::data && !command.error;
+      octets_to_drop_ = command.octets_to_drop;
+      add(plan, answer(command, plan, offered));
+    }
+    input.remove_prefix(line.consumed);
+  }
+  return plan;
+}
+
+bool Dialogue::drop_line(std::string_view& input, Plan& plan) {
+  const auto end = input.find("\r\n");
+  if (end == std::string_view::npos) {
+    // A CR at the end may be half of the CRLF that is waited for.
+    input.remove_prefix(input.ends_with('\r') ? input.size() - 1 : input.size());
+    return false;
+  }
+  input.remove_prefix(end + 2);
+  dropping_line_ = false;
+  add(plan, make_reply(500, "5.5.2", "line too long"));
+  return true;
+}
+
+bool Dialogue::depends_on_pending(const wire::Command& command, const Plan& plan) const {
+  if (plan.forwards.empty() || command.error) return false;
+  switch (command.verb) {
+    case Verb::helo:
+    case Verb::ehlo:
+    case Verb::mail:
+    case Verb::rset:
+    case Verb::quit:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Dialogue::add(Plan& plan, std::optional<Reply> reply) {
+  if (reply && is_client_error(*reply) && ++errors_ > rules_.max_errors) {
+    reply = make_reply(421, "4.7.0", "too many errors");
+    plan.ends_session = true;
+  }
+  plan.replies.push_back(std::move(reply).value_or(Reply{}));
+}
+
+std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
+                                      const Capabilities& offered) {
+  if (command.error) return *command.error;
+  switch (command.verb) {
+    case Verb::helo:
+    case Verb::ehlo:
+      return hello(command, plan, offered);
+    case Verb::mail:
+      return mail(command, plan, offered);
+    case Verb::rcpt:
+      return rcpt(command, plan, offered);
+    case Verb::data:
+      return data(plan);
+    case Verb::rset:
+      abandon(plan);
+      return make_reply(250, "2.0.0", "Ok");
+    case Verb::noop:
+      return make_reply(250, "2.0.0", "Ok");
+    case Verb::quit:
+      abandon(plan);
+      plan.ends_session = true;
+      return make_reply(221, "2.0.0", fmt::format("{} closing connection", rules_.hostname));
+    case Verb::vrfy:
+      return make_reply(252, "2.5.2", "cannot verify, but will take mail for it and try");
+    case Verb::expn:
+      return make_reply(502, "5.5.1", "EXPN is not available");
+    case Verb::help:
+      return make_reply(214, "2.0.0",
+                        "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT, see RFC 5321");
+    case Verb::unknown:
+      break;
+  }
+  return make_reply(500, "5.5.1", "command not recognized");
+}
+
+// RFC 5321 section 4.1.4: EHLO and HELO clear what RSET clears.
+Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabilities& offered) {
+  abandon(plan);
+  helo_ = command.argument;
+  extended_ = command.verb == Verb::ehlo;
+  return extended_ ? ehlo_reply(rules_.hostname, offered) : make_reply(250, "", rules_.hostname);
+}
+
+Reply Dialogue::mail(const wire::Command& command, Plan& plan, const Capabilities& offered) {
+  if (helo_.empty()) return make_reply(503, "5.5.1", "send EHLO or HELO first");
+  // Some clients, refused one RCPT, never send RSET: nothing was accepted, so nothing is lost by
+  // starting afresh. The old transaction goes even when this MAIL is refused: a pipelined RCPT must
+  // never join it.
+  if (transaction_ && transaction_->accepted > 0)
+    return make_reply(503, "5.5.1", "nested MAIL command");
+  abandon(plan);
+  if (const auto extension = missing(offered, needed_by(command.mail)); !extension.empty()) {
+    return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
+  }
+  if (offered.size_limit != 0 && command.mail.size.value_or(0) > offered.size_limit) {
+    return make_reply(
+        552, "5.3.4",
+        fmt::format("message size exceeds the limit of {} octets", offered.size_limit));
+  }
+  transaction_.emplace();
+  transaction_->reverse_path = command.path;
+  transaction_->parameters = command.mail;
+  transaction_->needs = needed_by(command.mail);
+  // A hint: left out where the upstream does not offer SIZE.
+  transaction_->needs.size = command.mail.size && offered.size;
+  transaction_->stream = &check_.stream_of(command.path);
+  return make_reply(250, "2.1.0", "Ok");
+}
+
+std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
+                                    const Capabilities& offered) {
+  if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
+  if (!rules_.may_relay)
+    return make_reply(554, "5.7.1", "relay access denied: this client may not relay");
+  if (const auto extension = missing(offered, needed_by(command.recipient)); !extension.empty()) {
+    return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
+  }
+  auto& transaction = *transaction_;
+  const bool utf8 = transaction.parameters.smtputf8;
+  if (command.path.needs_smtputf8() && !utf8) {
+    return make_reply(553, "5.6.7", "an address that is not ASCII needs SMTPUTF8");
+  }
+  if (transaction.recipients >= rules_.max_recipients)
+    return make_reply(452, "4.5.3", "too many recipients");
+  ++transaction.recipients;
+  if (auto refused = check_.check(command.path, *transaction.stream, utf8)) {
+    ++transaction.refused;
+    return refused;
+  }
+  if (transaction.broken) return *transaction.broken;
+  transaction.needs.dsn |= needed_by(command.recipient).dsn;
+  forward_mail(plan);
+  wire::append_rcpt(plan.octets, command.path, command.recipient);
+  plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
+  return std::nullopt;
+}
+
+std::optional<Reply> Dialogue::data(Plan& plan) {
+  if (!transaction_) return make_reply(503, "5.5.1", "need MAIL and RCPT before DATA");
+  auto& transaction = *transaction_;
+  if (transaction.broken && transaction.accepted > 0) {
+    const auto broken = *transaction.broken;
+    transaction_.reset();
+    return broken;
+  }
+  if (transaction.broken || (transaction.accepted == 0 && plan.forwards.empty()))
+    return no_recipients();
+  plan.octets += "DATA\r\n";
+  plan.forwards.push_back({Plan::Asked::data, plan.replies.size(), plan.octets.size()});
+  return std::nullopt;
+}
+
+// MAIL is held back until a recipient needs it: a session of suppressed recipients never touches
+// the upstream.
+void Dialogue::forward_mail(Plan& plan) {
+  if (transaction_->sent || plan.mail_end != 0) return;
+  wire::append_mail(plan.octets, transaction_->reverse_path, transaction_->parameters,
+                    transaction_->needs.size);
+  plan.mail_end = plan.octets.size();
+}
+
+void Dialogue::abandon(Plan& plan) {
+  if (transaction_ && transaction_->sent) plan.abandons = true;
+  transaction_.reset();
+}
+
+Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
+  Settled settled;
+  auto& transaction = *transaction_;
+  const auto lose = [&](Reply reply) {
+    settled.drop_upstream = true;
+    transaction.broken = std::move(reply);
+  };
+  if (plan.mail_end != 0) {
+    if (!answers.mail) {
+      lose(answers.failure.value_or(nonsense()));
+    } else if (answers.mail->positive()) {
+      transaction.sent = true;
+    } else if (is_refusal(*answers.mail)) {
+      // RFC 5321 section 4.3.2: 552 answers no RCPT; of old it was read there as "too many
+      // recipients", to be retried.
+      transaction.broken =
+          answers.mail->code == 552 ? wire::with_code(*answers.mail, 550) : *answers.mail;
+    } else {
+      lose(nonsense());
+    }
+  }
+  for (std::size_t i = 0; i < plan.forwards.size(); ++i) {
+    const auto& forward = plan.forwards[i];
+    auto& reply = plan.replies[forward.reply];
+    const Reply* const said = i < answers.replies.size() ? &answers.replies[i] : nullptr;
+    const bool is_data = forward.what == Plan::Asked::data;
+    if (is_data && said != nullptr && said->code == 354 && transaction.accepted == 0) {
+      settled.drop_upstream =
+          true;  // it waits for data of nobody: closing ends that without a message
+    }
+    if (!transaction.broken && said == nullptr) lose(answers.failure.value_or(nonsense()));
+    if (!transaction.broken && !is_refusal(*said) &&
+        !(is_data ? said->code == 354 : said->positive())) {
+      lose(nonsense());
+    }
+    if (is_data && transaction.accepted == 0) {
+      reply = no_recipients();
+    } else if (transaction.broken) {
+      reply = *transaction.broken;
+    } else {
+      reply = *said;
+      if (!is_data && said->positive()) ++transaction.accepted;
+      if (is_data) settled.go_ahead = said->code == 354;
+    }
+  }
+  // A DATA that did not go ahead ends the transaction where there was something to send.
+  if (plan.asks_data && !settled.go_ahead && (transaction.accepted > 0 || settled.drop_upstream))
+    transaction_.reset();
+  return settled;
+}
+
+}  // namespace postern::proxy

@@ -1,0 +1,122 @@
+// The client's side of SMTP as a function of values: commands in, a plan out; the upstream's
+// answers in, replies out. No socket is near. RFC 5321 sections 3.3, 4.1.4 and 4.3; RFC 2920;
+// DESIGN.md, "Whose reply is whose".
+#pragma once
+
+#include "proxy/capabilities.h"
+#include "proxy/gatekeeper.h"
+#include "proxy/wire/command.h"
+#include "proxy/wire/reply.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::proxy {
+
+// A mail transaction: from MAIL to the end of data; dropped whole by RSET, EHLO, HELO or a MAIL
+// that starts afresh.
+struct Transaction {
+  policy::Mailbox reverse_path;
+  wire::MailParameters parameters;
+  const policy::Stream* stream = nullptr;
+  std::uint32_t recipients = 0;  // asked for
+  std::uint32_t accepted = 0;    // by the upstream
+  std::uint32_t refused = 0;     // by the gate
+  bool sent = false;             // MAIL is open upstream
+  Capabilities needs;  // the extensions it uses: an upstream that lacks one cannot have it
+  // Answers every further RCPT and DATA: the upstream refused MAIL, or was lost.
+  std::optional<wire::Reply> broken;
+};
+
+// What a batch of commands comes to before the upstream has spoken.
+struct Plan {
+  enum class Asked : std::uint8_t { rcpt, data };
+  struct Forward {
+    Asked what = Asked::rcpt;
+    std::size_t reply = 0;  // which of `replies` it fills in
+    std::size_t end = 0;    // of its octets in `octets`
+  };
+  std::vector<wire::Reply>
+      replies;                    // one for each command; code 0 where the upstream has to say it
+  std::vector<Forward> forwards;  // what goes upstream, in order
+  std::string octets;             // their command lines; MAIL is in front of them, up to `mail_end`
+  std::size_t mail_end = 0;       // 0: MAIL is not among them: it is open upstream already
+  bool asks_data = false;  // its last command is DATA: whatever waits behind it is no command
+  bool abandons = false;   // a transaction that may be open upstream is over: RSET before the next
+  bool ends_session = false;  // QUIT, or too many errors: replies, then close
+};
+
+// What came back for a plan's `octets`.
+struct Answers {
+  std::optional<wire::Reply> mail;     // the reply to MAIL, where it was sent and answered
+  std::vector<wire::Reply> replies;    // to `forwards`, in order; fewer where the upstream failed
+  std::optional<wire::Reply> failure;  // answers the rest: 451 4.4.1 or 4.4.2
+  bool gone = false;  // it failed because the connection was gone, not by what it said
+};
+
+class Dialogue {
+ public:
+  struct Rules {
+    std::string hostname;
+    bool may_relay = false;
+    std::uint32_t max_recipients = 1'000;
+    std::uint32_t max_errors = 20;
+  };
+  // `check` outlives the dialogue.
+  Dialogue(Rules rules, RecipientCheck& check) : rules_(std::move(rules)), check_(check) {}
+
+  [[nodiscard]] wire::Reply greeting() const;
+
+  // Takes as many whole commands of `input` as can be decided together and removes them from it:
+  // all of them, or up to DATA or QUIT, or up to one whose answer hangs on what the upstream says
+  // to those before. `offered` is what our EHLO says. No replies: input held no whole line.
+  [[nodiscard]] Plan take(std::string_view& input, const Capabilities& offered);
+
+  struct Settled {
+    bool go_ahead = false;       // the upstream said 354: the client's data follows
+    bool drop_upstream = false;  // what it said cannot be trusted: its connection is not used again
+  };
+  // Fills in the replies that were left to the upstream. The only place that knows whose reply is
+  // whose.
+  [[nodiscard]] Settled settle(Plan& plan, Answers answers);
+
+  // The message was relayed, or given up: the transaction is over.
+  void end_transaction() { transaction_.reset(); }
+
+  [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
+  [[nodiscard]] const std::string& helo() const { return helo_; }
+  [[nodiscard]] bool extended() const { return extended_; }
+
+ private:
+  [[nodiscard]] bool depends_on_pending(const wire::Command& command, const Plan& plan) const;
+  // Each gives the reply, or nullopt where the upstream has to say it.
+  [[nodiscard]] std::optional<wire::Reply> answer(const wire::Command& command, Plan& plan,
+                                                  const Capabilities& offered);
+  [[nodiscard]] wire::Reply hello(const wire::Command& command, Plan& plan,
+                                  const Capabilities& offered);
+  [[nodiscard]] wire::Reply mail(const wire::Command& command, Plan& plan,
+                                 const Capabilities& offered);
+  [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan,
+                                                const Capabilities& offered);
+  [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
+  void forward_mail(Plan& plan);
+  void abandon(Plan& plan);
+  void add(Plan& plan, std::optional<wire::Reply> reply);
+  [[nodiscard]] bool drop_line(std::string_view& input, Plan& plan);
+
+  Rules rules_;
+  RecipientCheck& check_;
+  std::string helo_;
+  bool extended_ = false;
+  std::uint32_t errors_ = 0;
+  std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands
+  bool dropping_line_ = false;        // the rest of an over-long line is still to come
+  std::optional<Transaction> transaction_;
+};
+
+}  // namespace postern::proxy

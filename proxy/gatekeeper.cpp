@@ -1,0 +1,31 @@
+#include "proxy/gatekeeper.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
+                                             const policy::Stream& stream, bool utf8) {
+  const auto store_failed = [this](const Error& error) {
+    log::error(fmt::format("{} deferred: the store cannot answer: {}", session_, error.text));
+    return wire::make_reply(451, "4.3.0",
+                            "the gate cannot look up recipients right now, try again later");
+  };
+  if (const auto found = reader_.find(policy::canonical(recipient), findings_); !found) {
+    return store_failed(found.error());
+  }
+  const auto verdict = policy::decide(findings_, stream, *streams_, clock_());
+  if (verdict.allowed()) return std::nullopt;
+  const auto note = reader_.note(verdict.event);
+  if (!note) return store_failed(note.error());
+  const auto refused = policy::refusal(verdict, policy::to_string(recipient), *note, utf8);
+  log::info(fmt::format("{} refused stream={} reason={} to=<{}>", session_, stream.name,
+                        policy::to_string(verdict.reason),
+                        printable(policy::to_string(recipient))));
+  return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);
+}
+
+}  // namespace postern::proxy

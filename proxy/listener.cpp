@@ -1,0 +1,132 @@
+#include "proxy/listener.h"
+
+#include "base/log.h"
+#include "proxy/tcp_stream.h"
+
+#include <algorithm>
+#include <sys/socket.h>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr int backlog = 4096;
+
+// Asio has no public option for it.
+class ReusePort {
+ public:
+  template <class Protocol>
+  int level(const Protocol& /*protocol*/) const {
+    return SOL_SOCKET;
+  }
+  template <class Protocol>
+  int name(const Protocol& /*protocol*/) const {
+    return SO_REUSEPORT;
+  }
+  template <class Protocol>
+  const void* data(const Protocol& /*protocol*/) const {
+    return &on_;
+  }
+  template <class Protocol>
+  std::size_t size(const Protocol& /*protocol*/) const {
+    return sizeof on_;
+  }
+
+ private:
+  int on_ = 1;
+};
+
+error_code bind_and_listen(tcp::acceptor& acceptor, const tcp::endpoint& address, bool shared) {
+  error_code error;
+  acceptor.open(address.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && address.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  if (!error && shared) acceptor.set_option(ReusePort{}, error);
+  if (!error) acceptor.bind(address, error);
+  if (!error) acceptor.listen(backlog, error);
+  return error;
+}
+
+IpAddress peer_address(const tcp::endpoint& endpoint) {
+  IpAddress ip;
+  if (endpoint.address().is_v4()) {
+    const auto octets = endpoint.address().to_v4().to_bytes();
+    ip.octets[10] = ip.octets[11] = 0xff;
+    std::ranges::copy(octets, ip.octets.begin() + 12);
+  } else {
+    ip.octets = endpoint.address().to_v6().to_bytes();
+  }
+  return ip;
+}
+
+}  // namespace
+
+std::string to_string(const tcp::endpoint& address) {
+  return to_string(Endpoint{address.address().to_string(), address.port()});
+}
+
+Result<tcp::endpoint> claim_address(const Endpoint& address) {
+  asio::io_context context;
+  error_code error;
+  tcp::resolver resolver(context);
+  const auto found =
+      resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::passive, error);
+  if (error || found.empty()) {
+    return fail(Errc::io,
+                fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
+  }
+  tcp::acceptor probe(context);
+  error = bind_and_listen(probe, found.begin()->endpoint(), false);
+  if (error == asio::error::address_in_use) {
+    return fail(
+        Errc::busy,
+        fmt::format("cannot listen on {}: another program does (ss -ltnp shows which); stop it, or "
+                    "choose another address",
+                    to_string(address)));
+  }
+  if (error)
+    return fail(Errc::io,
+                fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
+  return probe.local_endpoint();
+}
+
+Result<tcp::acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& address) {
+  tcp::acceptor acceptor(context);
+  if (const auto error = bind_and_listen(acceptor, address, true)) {
+    return fail(Errc::io,
+                fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
+  }
+  return acceptor;
+}
+
+asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlines,
+                                     Accepted accepted) {
+  constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+  const auto executor = co_await asio::this_coro::executor;
+  while (acceptor.is_open()) {
+    tcp::endpoint peer;
+    auto [error, socket] = co_await acceptor.async_accept(peer, as_values);
+    if (error == asio::error::operation_aborted) co_return;
+    if (error) {
+      log::warning(fmt::format("accept: {}", error.message()));
+      asio::steady_timer pause(executor, std::chrono::milliseconds(200));
+      co_await pause.async_wait(as_values);
+      continue;
+    }
+    accepted(std::make_unique<TcpStream>(std::move(socket), deadlines), peer_address(peer));
+  }
+}
+
+}  // namespace postern::proxy

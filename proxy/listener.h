@@ -1,0 +1,38 @@
+// Listening sockets: bound so that a port in use is noticed, then opened once for each thread
+// (SO_REUSEPORT).
+#pragma once
+
+#include "base/network.h"
+#include "base/result.h"
+#include "proxy/deadlines.h"
+#include "proxy/stream.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+namespace postern::proxy {
+
+// The address that listeners of this process shall bind: resolved, port 0 replaced by one that the
+// kernel gave. Errc::busy where somebody listens there already (SO_REUSEPORT alone would share the
+// port silently), Errc::io otherwise.
+[[nodiscard]] Result<boost::asio::ip::tcp::endpoint> claim_address(const Endpoint& address);
+
+// A listening socket of one thread at an address from claim_address().
+[[nodiscard]] Result<boost::asio::ip::tcp::acceptor> open_acceptor(
+    boost::asio::io_context& context, const boost::asio::ip::tcp::endpoint& address);
+
+// "127.0.0.1:2525", "[::1]:2525".
+[[nodiscard]] std::string to_string(const boost::asio::ip::tcp::endpoint& address);
+
+using Accepted = std::function<void(std::unique_ptr<Stream>, IpAddress)>;
+
+// Accepts until the acceptor is closed. Out of descriptors, it waits a moment and goes on.
+[[nodiscard]] boost::asio::awaitable<void> accept_clients(boost::asio::ip::tcp::acceptor& acceptor,
+                                                          Deadlines& deadlines, Accepted accepted);
+
+}  // namespace postern::proxy

@@ -1,0 +1,106 @@
+#include "proxy/message.h"
+
+#include "proxy/wire/header.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+namespace {
+
+constexpr std::string_view carriage_return = "\r";
+constexpr std::string_view line_end = "\r\n";
+
+// The HELO name is the client's text: what is no name or literal must not shape our header line.
+std::string trace_name(std::string_view helo) {
+  std::string name(helo.substr(0, 255));
+  const auto odd = [](char c) {
+    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']');
+  };
+  std::ranges::replace_if(name, odd, '?');
+  return name;
+}
+
+std::string_view fault_text(wire::DataScanner::Fault fault) {
+  using Fault = wire::DataScanner::Fault;
+  switch (fault) {
+    case Fault::bare_cr:
+      return "message holds a bare CR: lines must end with CRLF";
+    case Fault::bare_lf:
+      return "message holds a bare LF: lines must end with CRLF";
+    case Fault::nul:
+      return "message holds a NUL octet";
+    case Fault::none:
+      break;
+  }
+  return "";
+}
+
+}  // namespace
+
+void MessageFlow::refuse(int code, std::string_view enhanced_status_code, std::string_view text) {
+  if (!refused_) refused_ = wire::make_reply(code, enhanced_status_code, text);
+  header_ = {};
+  in_header_ = false;
+}
+
+bool MessageFlow::examine(std::string_view section) {
+  if (section.size() > limits_.header) {
+    refuse(552, "5.3.4",
+           fmt::format("header section exceeds the limit of {} octets", limits_.header));
+  } else if (wire::count_fields(section, "Received") > limits_.hops) {
+    refuse(554, "5.4.6", "too many hops: this message is going in circles");
+  }
+  return !refused_;
+}
+
+MessageFlow::Output MessageFlow::feed(std::string_view input) {
+  Output output;
+  const auto piece = scanner_.scan(input);
+  output.consumed = piece.consumed;
+  octets_ += piece.consumed;
+  if (scanner_.fault() != wire::DataScanner::Fault::none)
+    refuse(550, "5.5.2", fault_text(scanner_.fault()));
+  if (refused_) return output;
+
+  const std::string_view held = piece.cr_first ? carriage_return : std::string_view{};
+  const std::string_view octets = input.substr(0, piece.forward);
+  if (!in_header_) {
+    header_ = {};
+    output.pieces = {held, octets};
+    return output;
+  }
+  // Usually the whole section is in the first piece, and nothing is copied.
+  const bool direct = header_.empty() && held.empty();
+  const auto searched = header_.size() < 3 ? 0 : header_.size() - 3;
+  if (!direct) header_.append(held).append(octets);
+  const std::string_view seen = direct ? octets : std::string_view(header_);
+  const auto end = wire::header_end(seen, direct ? 0 : searched);
+  if (end == std::string_view::npos && !scanner_.finished()) {
+    if (direct) header_ = octets;
+    if (header_.size() > limits_.header) static_cast<void>(examine(header_));
+    return output;
+  }
+  if (!examine(seen.substr(0, std::min(end, seen.size())))) return output;
+  in_header_ = false;
+  // A first line that continues something would be folded into our trace line: an empty line keeps
+  // it what it is, body.
+  const auto separator =
+      !trace_.empty() && wire::begins_folded(seen) ? line_end : std::string_view{};
+  output.pieces = {trace_, separator, seen};
+  return output;
+}
+
+std::string received_line(const TraceFields& fields) {
+  const std::string_view protocol = fields.utf8 ? "UTF8SMTP" : fields.extended ? "ESMTP" : "SMTP";
+  const bool v6 = fields.peer.find(':') != std::string_view::npos;
+  return fmt::format("Received: from {} ([{}{}])\r\n\tby {} with {} id {};\r\n\t{}\r\n",
+                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, fields.hostname,
+                     protocol, fields.id, fields.date);
+}
+
+}  // namespace postern::proxy

@@ -1,0 +1,70 @@
+// A message on its way: from the client's 354 to its final dot. The header section is looked at as
+// it flows and gets its trace line; the body goes on as it arrives, in bounded memory. DESIGN.md 6
+// and 7.
+#pragma once
+
+#include "proxy/wire/data.h"
+#include "proxy/wire/reply.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace postern::proxy {
+
+// The pure part: octets from the client in, octets for the upstream out. No socket is near.
+class MessageFlow {
+ public:
+  struct Limits {
+    std::uint64_t header = 1ULL << 20U;
+    std::uint32_t hops = 100;
+  };
+  // `trace`: our Received: line with its CRLF, or empty.
+  MessageFlow(std::string trace, Limits limits) : trace_(std::move(trace)), limits_(limits) {}
+
+  struct Output {
+    std::array<std::string_view, 4>
+        pieces;                // in order; valid until the next feed(), and as long as its input is
+    std::size_t consumed = 0;  // octets of the input that belong to the message
+  };
+  // Takes the next octets, however they are cut; gives what may go upstream now. Nothing more after
+  // a refusal, but octets are consumed to the message's real end.
+  [[nodiscard]] Output feed(std::string_view input);
+
+  // The client's final dot was seen.
+  [[nodiscard]] bool finished() const { return scanner_.finished(); }
+  // Why the message cannot go on: the reply for its end. It must then not be ended upstream.
+  [[nodiscard]] const std::optional<wire::Reply>& refused() const { return refused_; }
+  // Octets of the client so far, dot-stuffed, the final dot included.
+  [[nodiscard]] std::uint64_t octets() const { return octets_; }
+
+ private:
+  [[nodiscard]] bool examine(std::string_view section);
+  void refuse(int code, std::string_view enhanced_status_code, std::string_view text);
+
+  std::string trace_;
+  Limits limits_;
+  wire::DataScanner scanner_;
+  std::string header_;  // the header section so far, while it is incomplete
+  bool in_header_ = true;
+  std::optional<wire::Reply> refused_;
+  std::uint64_t octets_ = 0;
+};
+
+// "Received: from helo ([192.0.2.1]) by hostname with ESMTP id ...; date", folded, with CRLF (RFC
+// 5321 section 4.4).
+struct TraceFields {
+  std::string_view helo;
+  std::string_view peer;  // the address as text
+  std::string_view hostname;
+  std::string_view id;
+  std::string_view date;
+  bool extended = true;
+  bool utf8 = false;
+};
+[[nodiscard]] std::string received_line(const TraceFields& fields);
+
+}  // namespace postern::proxy

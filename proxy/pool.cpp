@@ -1,0 +1,126 @@
+#include "proxy/pool.h"
+
+#include "base/log.h"
+
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+namespace asio = boost::asio;
+
+void Lease::give_back() {
+  if (upstream_) pool_->take_back(std::move(upstream_));
+}
+
+void Lease::give_back_open() {
+  if (!upstream_) return;
+  upstream_->leave_open();
+  pool_->take_back(std::move(upstream_));
+}
+
+void Lease::drop() {
+  if (!upstream_) return;
+  upstream_->close();
+  upstream_.reset();
+  pool_->closed_one();
+}
+
+Pool::Pool(asio::any_io_executor executor, Settings settings, Connect connect)
+    : executor_(std::move(executor)),
+      settings_(std::move(settings)),
+      connect_(std::move(connect)) {}
+
+Pool::~Pool() { shut(); }
+
+std::unique_ptr<Upstream> Pool::pop_idle() {
+  while (!idle_.empty()) {
+    auto upstream = std::move(idle_.back().upstream);
+    idle_.pop_back();
+    if (upstream->quiet()) return upstream;
+    // It was closed meanwhile, or said something that nobody asked for.
+    upstream->close();
+    closed_one();
+  }
+  return nullptr;
+}
+
+asio::awaitable<Result<Lease>> Pool::acquire(bool fresh) {
+  const auto give_up = std::chrono::steady_clock::now() + settings_.timeouts.pool;
+  while (!shut_) {
+    if (!fresh) {
+      if (auto upstream = pop_idle()) co_return Lease(*this, std::move(upstream), true);
+    } else if (open_ >= settings_.connections && !idle_.empty()) {
+      idle_.front().upstream->quit();
+      idle_.pop_front();
+      closed_one();
+    }
+    if (open_ < settings_.connections) co_return co_await connect_new();
+    if (std::chrono::steady_clock::now() >= give_up) {
+      co_return fail(Errc::timeout, "every upstream connection is in use");
+    }
+    asio::steady_timer turn(executor_, give_up);
+    waiting_.push_back(&turn);
+    co_await turn.async_wait(asio::as_tuple(asio::use_awaitable));
+    std::erase(waiting_, &turn);
+  }
+  co_return fail(Errc::cancelled, "shutting down");
+}
+
+asio::awaitable<Result<Lease>> Pool::connect_new() {
+  ++open_;
+  auto stream = co_await connect_();
+  if (!stream) {
+    closed_one();
+    co_return std::unexpected(std::move(stream).error());
+  }
+  auto upstream = std::make_unique<Upstream>(*std::move(stream), settings_.timeouts);
+  if (auto opened = co_await upstream->open(settings_.hostname); !opened) {
+    upstream->close();
+    closed_one();
+    co_return std::unexpected(std::move(opened).error());
+  }
+  offered_ = upstream->capabilities();
+  reached_ = true;
+  co_return Lease(*this, std::move(upstream), false);
+}
+
+void Pool::forget_capabilities() {
+  offered_ = Capabilities::unknown_upstream();
+  reached_ = false;
+}
+
+void Pool::take_back(std::unique_ptr<Upstream> upstream) {
+  idle_.push_back({std::move(upstream), std::chrono::steady_clock::now()});
+  wake_one();
+}
+
+void Pool::closed_one() {
+  --open_;
+  wake_one();
+}
+
+void Pool::wake_one() {
+  if (waiting_.empty()) return;
+  waiting_.front()->cancel();
+  waiting_.pop_front();
+}
+
+void Pool::close_idle(std::chrono::steady_clock::time_point now) {
+  while (!idle_.empty() && now - idle_.front().since >= settings_.idle_close) {
+    idle_.front().upstream->quit();
+    idle_.pop_front();
+    closed_one();
+  }
+}
+
+void Pool::shut() {
+  shut_ = true;
+  close_idle(std::chrono::steady_clock::time_point::max());
+  while (!waiting_.empty()) wake_one();
+}
+
+}  // namespace postern::proxy

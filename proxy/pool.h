@@ -1,0 +1,110 @@
+// A thread's connections to the upstream: bounded, kept for a few seconds after a transaction and
+// used again only when clean (DESIGN.md, "Lessons": ten idle ones exhaust a small upstream). Also
+// what the upstream offers, as last learnt.
+#pragma once
+
+#include "base/config.h"
+#include "proxy/upstream.h"
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace postern::proxy {
+
+class Pool;
+
+// A connection on loan: given back, or closed when the loan ends without that.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(Pool& pool, std::unique_ptr<Upstream> upstream, bool reused)
+      : pool_(&pool), upstream_(std::move(upstream)), reused_(reused) {}
+  Lease(Lease&& other) noexcept = default;
+  Lease& operator=(Lease&& other) noexcept {
+    drop();
+    pool_ = other.pool_, upstream_ = std::move(other.upstream_), reused_ = other.reused_;
+    return *this;
+  }
+  ~Lease() { drop(); }
+
+  [[nodiscard]] explicit operator bool() const { return upstream_ != nullptr; }
+  Upstream* operator->() const { return upstream_.get(); }
+  // It served somebody before: it may have died since, and one more try on a new one is fair.
+  [[nodiscard]] bool reused() const { return reused_; }
+
+  // Back to the pool after a completed transaction; or with one left open, which RSET ends before
+  // the next.
+  void give_back();
+  void give_back_open();
+  // Closed without a word: a message that was cut short must not look ended.
+  void drop();
+
+ private:
+  Pool* pool_ = nullptr;
+  std::unique_ptr<Upstream> upstream_;
+  bool reused_ = false;
+};
+
+class Pool {
+ public:
+  struct Settings {
+    std::string hostname;
+    std::size_t connections = 50;  // of this pool, at most
+    std::chrono::milliseconds idle_close{4000};
+    TimeoutConfig timeouts;
+  };
+  // How a stream to the upstream is made; the tests have their own.
+  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Stream>>>()>;
+
+  Pool(boost::asio::any_io_executor executor, Settings settings, Connect connect);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // A connection that is clean but for a RSET it may owe. `fresh`: never a used one. Waits up to
+  // timeouts.pool where all are out. Errors are for the log: the client gets 451 4.4.1.
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(bool fresh = false);
+
+  // What the upstream offers; Capabilities::unknown_upstream() until it was reached.
+  [[nodiscard]] const Capabilities& offered() const { return offered_; }
+  [[nodiscard]] bool reached() const { return reached_; }
+  // An upstream turned out to lack what it offered before: learn anew.
+  void forget_capabilities();
+
+  // Once a second: idle connections whose time is over are closed.
+  void close_idle(std::chrono::steady_clock::time_point now);
+  // Nobody gets a connection any more; those that are idle are closed.
+  void shut();
+
+ private:
+  friend class Lease;
+  struct Idle {
+    std::unique_ptr<Upstream> upstream;
+    std::chrono::steady_clock::time_point since;
+  };
+  void take_back(std::unique_ptr<Upstream> upstream);
+  void closed_one();
+  void wake_one();
+  [[nodiscard]] std::unique_ptr<Upstream> pop_idle();
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_new();
+
+  boost::asio::any_io_executor executor_;
+  Settings settings_;
+  Connect connect_;
+  std::deque<Idle> idle_;  // the most recently used last
+  std::size_t open_ = 0;   // idle, out on loan and being made
+  std::list<boost::asio::steady_timer*> waiting_;
+  Capabilities offered_ = Capabilities::unknown_upstream();
+  bool reached_ = false;
+  bool shut_ = false;
+};
+
+}  // namespace postern::proxy

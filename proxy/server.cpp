@@ -1,0 +1,162 @@
+#include "proxy/server.h"
+
+#include "base/log.h"
+#include "proxy/listener.h"
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+
+std::uint32_t thread_count(const Config& config) {
+  return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+std::shared_ptr<const WorkerSettings> worker_settings(const Config& config) {
+  auto settings = std::make_shared<WorkerSettings>();
+  const auto streams = std::make_shared<const policy::Streams>(config.streams);
+  for (const auto& listener : config.listeners) {
+    settings->listeners.push_back(std::make_shared<const SessionSettings>(
+        SessionSettings{.hostname = config.hostname,
+                        .timeouts = config.timeouts,
+                        .limits = config.limits,
+                        .trusted = listener.trusted,
+                        .received_header = listener.received_header,
+                        .streams = streams}));
+  }
+  settings->upstream = config.upstream.address;
+  settings->pool = {.hostname = config.hostname,
+                    .connections = std::max(1U, config.upstream.connections / thread_count(config)),
+                    .idle_close = config.upstream.idle_close,
+                    .timeouts = config.timeouts};
+  return settings;
+}
+
+bool same_sockets(const Config& a, const Config& b) {
+  const auto address = [](const ListenerConfig& listener) { return listener.address; };
+  return std::ranges::equal(a.listeners, b.listeners, {}, address, address) &&
+         a.threads == b.threads;
+}
+
+}  // namespace
+
+Server::Server(const Config& config, Hooks hooks)
+    : config_(config), hooks_(std::move(hooks)), clock_(context_), grace_(context_) {
+  count_.limit = config.limits.connections;
+}
+
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
+  std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
+  std::vector<tcp::endpoint> addresses;
+  for (const auto& listener : config.listeners) {
+    const auto address = claim_address(listener.address);
+    if (!address) return std::unexpected(address.error());
+    addresses.push_back(*address);
+    server->listening_.push_back(
+        fmt::format("listening on {} ({})", to_string(*address), listener.name));
+  }
+  const auto settings = worker_settings(config);
+  for (std::uint32_t index = 0; index < thread_count(config); ++index) {
+    auto worker =
+        std::make_unique<Worker>(index, settings, server->hooks_.reader(), server->count_);
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      if (auto listening = worker->listen(i, addresses[i]); !listening)
+        return std::unexpected(listening.error());
+    }
+    server->workers_.push_back(std::move(worker));
+  }
+  return server;
+}
+
+void Server::run() {
+  const auto unexpected = [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+  };
+  asio::co_spawn(context_, handle_signals(), unexpected);
+  asio::co_spawn(context_, tick(), unexpected);
+  running_ = workers_.size();
+  for (const auto& worker : workers_) {
+    worker->start([this] {
+      asio::post(context_, [this] {
+        if (--running_ == 0) context_.stop();
+      });
+    });
+  }
+  context_.run();
+  workers_.clear();
+}
+
+awaitable<void> Server::handle_signals() {
+  asio::signal_set signals(context_, SIGTERM, SIGINT, SIGHUP);
+  for (;;) {
+    const auto [error, signal] = co_await signals.async_wait(as_values);
+    if (error) co_return;
+    if (signal == SIGHUP) {
+      reload();
+    } else if (!std::exchange(draining_, true)) {
+      begin_drain();
+    } else {
+      for (const auto& worker : workers_) worker->give_up();
+    }
+  }
+}
+
+void Server::begin_drain() {
+  log::info("draining: no new sessions, transactions past DATA finish");
+  for (const auto& worker : workers_) worker->drain();
+  grace_.expires_after(config_.timeouts.drain);
+  grace_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    log::warning("draining took too long: what still waits is cut short");
+    for (const auto& worker : workers_) worker->give_up();
+  });
+}
+
+void Server::reload() {
+  auto config = hooks_.reload();
+  if (!config) return;
+  if (!same_sockets(config_, *config)) {
+    log::warning(
+        "listeners' addresses and threads change with a restart only; the rest of the "
+        "configuration is in use");
+    config->listeners.resize(config_.listeners.size());
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i)
+      config->listeners[i].address = config_.listeners[i].address;
+    config->threads = config_.threads;
+  }
+  config_ = *std::move(config);
+  count_.limit = config_.limits.connections;
+  const auto settings = worker_settings(config_);
+  for (const auto& worker : workers_) worker->reload(settings);
+  log::info("configuration read anew: new sessions use it");
+}
+
+awaitable<void> Server::tick() {
+  for (;;) {
+    clock_.expires_after(std::chrono::seconds(1));
+    const auto [error] = co_await clock_.async_wait(as_values);
+    if (error) co_return;
+    hooks_.every_second();
+  }
+}
+
+}  // namespace postern::proxy

@@ -1,0 +1,60 @@
+// The gate as a whole: threads, listeners, signals, draining. Blocks the thread that runs it until
+// the last session ended.
+#pragma once
+
+#include "base/config.h"
+#include "base/result.h"
+#include "policy/contacts.h"
+#include "proxy/worker.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postern::proxy {
+
+class Server {
+ public:
+  struct Hooks {
+    // A reader of contacts for one thread. Called before the threads start.
+    std::function<std::unique_ptr<policy::ContactReader>()> reader;
+    // SIGHUP: the configuration read anew, or nullopt (and the reason logged) to go on with the old
+    // one.
+    std::function<std::optional<Config>()> reload;
+    // Once a second, on the thread that runs the server.
+    std::function<void()> every_second;
+  };
+
+  // Binds every listener. Errc::busy for a port in use, Errc::io.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> create(const Config& config, Hooks hooks);
+  ~Server();
+
+  // What to print: "listening on 127.0.0.1:2525 (relay)", one for each listener.
+  [[nodiscard]] const std::vector<std::string>& listening() const { return listening_; }
+
+  // Until SIGTERM or SIGINT, and then until the sessions past DATA have ended or `timeouts.drain`
+  // is over. A second signal ends it at once.
+  void run();
+
+ private:
+  Server(const Config& config, Hooks hooks);
+  [[nodiscard]] boost::asio::awaitable<void> handle_signals();
+  [[nodiscard]] boost::asio::awaitable<void> tick();
+  void begin_drain();
+  void reload();
+
+  Config config_;
+  Hooks hooks_;
+  SessionCount count_;
+  boost::asio::io_context context_{1};
+  boost::asio::steady_timer clock_;
+  boost::asio::steady_timer grace_;
+  std::vector<std::string> listening_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::size_t running_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace postern::proxy

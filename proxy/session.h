@@ -1,0 +1,81 @@
+// A client's session: reads whatever has arrived, has it decided together, asks the upstream once,
+// answers once. It reads like the dialogue of RFC 5321; what to say is Dialogue's, how a message
+// flows is MessageRelay's. One thread: no locks here.
+#pragma once
+
+#include "base/config.h"
+#include "base/network.h"
+#include "policy/contacts.h"
+#include "policy/stream.h"
+#include "proxy/dialogue.h"
+#include "proxy/message.h"
+#include "proxy/pool.h"
+#include "proxy/stream.h"
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::proxy {
+
+// What sessions of one configuration share; immutable. A reload makes a new one for new sessions.
+struct SessionSettings {
+  std::string hostname;
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  std::vector<Network> trusted;
+  bool received_header = true;
+  std::shared_ptr<const policy::Streams> streams;
+};
+
+// What a session borrows from its thread, which outlives it.
+struct SessionContext {
+  std::span<char> buffer;  // shared by the thread's sessions: never kept across a co_await
+  Pool& pool;
+  policy::ContactReader& contacts;
+  Time (*clock)();
+};
+
+class Session {
+ public:
+  Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer, SessionContext context,
+          std::shared_ptr<const SessionSettings> settings);
+
+  // Until the client leaves, a deadline passes or the session is drained.
+  [[nodiscard]] boost::asio::awaitable<void> run();
+
+  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
+  void drain();
+
+ private:
+  [[nodiscard]] Plan take(std::string_view octets);
+  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
+      std::chrono::milliseconds limit);
+  [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
+  [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
+  [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
+  [[nodiscard]] boost::asio::awaitable<bool> relay_message();
+  [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(const MessageFlow& flow);
+  [[nodiscard]] boost::asio::awaitable<void> forward(const MessageFlow& flow,
+                                                     const MessageFlow::Output& output);
+  [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
+  [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
+  [[nodiscard]] std::string trace() const;
+
+  std::string id_;
+  std::unique_ptr<Stream> client_;
+  IpAddress peer_;
+  SessionContext context_;
+  std::shared_ptr<const SessionSettings> settings_;
+  Gatekeeper gatekeeper_;
+  Dialogue dialogue_;
+  Lease upstream_;
+  std::string pending_;  // read, but not yet a whole command
+  bool awaiting_command_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace postern::proxy

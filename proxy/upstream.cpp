@@ -1,0 +1,158 @@
+#include "proxy/upstream.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+using boost::asio::awaitable;
+using wire::make_reply;
+using wire::ParsedReply;
+using wire::Reply;
+
+awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
+  for (;;) {
+    auto parsed = wire::parse_reply(input_);
+    if (parsed.state == ParsedReply::State::complete) {
+      input_.erase(0, parsed.consumed);
+      co_return std::move(parsed.reply);
+    }
+    if (parsed.state == ParsedReply::State::malformed) {
+      co_return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
+    }
+    if (auto ready = co_await stream_->wait_readable(limit); !ready)
+      co_return std::unexpected(ready.error());
+    std::array<char, 4096>
+        buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read_now
+    const auto got = stream_->read_now(buffer);
+    if (!got) co_return std::unexpected(got.error());
+    input_.append(buffer.data(), *got);
+  }
+}
+
+awaitable<Result<void>> Upstream::open(std::string hostname) {
+  const auto greeting = co_await read_reply(timeouts_.greeting);
+  if (!greeting) co_return std::unexpected(greeting.error());
+  if (greeting->code != 220) {
+    co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
+  }
+  const auto hello = fmt::format("EHLO {}\r\n", hostname);
+  if (auto sent = co_await write_all(*stream_, hello, timeouts_.greeting); !sent) co_return sent;
+  const auto reply = co_await read_reply(timeouts_.greeting);
+  if (!reply) co_return std::unexpected(reply.error());
+  if (reply->code != 250) {
+    co_return fail(Errc::invalid,
+                   fmt::format("answered EHLO with {}", printable(trim(reply->text))));
+  }
+  capabilities_ = parse_capabilities(*reply);
+  co_return Result<void>{};
+}
+
+std::chrono::milliseconds Upstream::limit_of(const Plan::Forward& forward) const {
+  return forward.what == Plan::Asked::data ? timeouts_.data : timeouts_.rcpt;
+}
+
+Answers Upstream::lost(Answers answers, const Error& error) const {
+  log::warning(fmt::format("upstream: {}", error.text));
+  answers.failure = make_reply(451, "4.4.2", "the upstream server was lost, try again later");
+  answers.gone = error.code == Errc::closed || error.code == Errc::io;
+  return answers;
+}
+
+awaitable<Answers> Upstream::ask(const Plan& plan) {
+  static constexpr std::string_view reset = "RSET\r\n";
+  Answers answers;
+  const bool with_reset = std::exchange(needs_reset_, false);
+  const bool pipelining = capabilities_.pipelining;
+  std::string_view unsent = plan.octets;
+  const auto send_up_to = [&](std::size_t end) {
+    const auto piece = unsent.substr(0, end - (plan.octets.size() - unsent.size()));
+    unsent.remove_prefix(piece.size());
+    return write_all(*stream_, piece, timeouts_.command);
+  };
+
+  if (with_reset) {
+    const std::string batch =
+        pipelining ? fmt::format("{}{}", reset, plan.octets) : std::string(reset);
+    if (pipelining) unsent = {};
+    if (auto sent = co_await write_all(*stream_, batch, timeouts_.command); !sent) {
+      co_return lost(std::move(answers), sent.error());
+    }
+    const auto reply = co_await read_reply(timeouts_.command);
+    if (!reply) co_return lost(std::move(answers), reply.error());
+    if (reply->code != 250) {
+      co_return lost(std::move(answers),
+                     {Errc::invalid, fmt::format("answered RSET with {}", reply->code)});
+    }
+  } else if (pipelining) {
+    if (auto sent = co_await send_up_to(plan.octets.size()); !sent) {
+      co_return lost(std::move(answers), sent.error());
+    }
+  }
+
+  if (plan.mail_end != 0) {
+    if (!pipelining) {
+      if (auto sent = co_await send_up_to(plan.mail_end); !sent)
+        co_return lost(std::move(answers), sent.error());
+    }
+    auto reply = co_await read_reply(timeouts_.mail);
+    if (!reply) co_return lost(std::move(answers), reply.error());
+    answers.mail = *std::move(reply);
+    // Without PIPELINING nothing has to follow a refused MAIL.
+    if (!pipelining && !answers.mail->positive()) co_return answers;
+  }
+  answers.replies.reserve(plan.forwards.size());
+  for (const auto& forward : plan.forwards) {
+    if (!pipelining) {
+      if (auto sent = co_await send_up_to(forward.end); !sent)
+        co_return lost(std::move(answers), sent.error());
+    }
+    auto reply = co_await read_reply(limit_of(forward));
+    if (!reply) co_return lost(std::move(answers), reply.error());
+    answers.replies.push_back(*std::move(reply));
+  }
+  // One too many: which of them answered what cannot be known any more, so none is believed.
+  if (!input_.empty()) co_return lost({}, {Errc::invalid, "more replies than commands"});
+  co_return answers;
+}
+
+awaitable<Result<void>> Upstream::send(std::span<const std::string_view> pieces) {
+  const auto written = stream_->write_now(pieces);
+  if (!written) co_return std::unexpected(written.error());
+  std::size_t taken = *written;
+  std::string rest;
+  for (const auto piece : pieces) {
+    const auto skipped = std::min(taken, piece.size());
+    taken -= skipped;
+    rest += piece.substr(skipped);
+  }
+  if (rest.empty()) co_return Result<void>{};
+  if (auto ready = co_await stream_->wait_writable(timeouts_.data_block); !ready) co_return ready;
+  co_return co_await write_all(*stream_, rest, timeouts_.data_block);
+}
+
+awaitable<Result<Reply>> Upstream::finish() {
+  auto reply = co_await read_reply(timeouts_.data_end);
+  if (reply && !input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
+  co_return reply;
+}
+
+bool Upstream::quiet() {
+  std::array<char, 1> one{};
+  const auto got = stream_->read_now(one);
+  return got && *got == 0 && input_.empty();
+}
+
+void Upstream::quit() {
+  static constexpr std::string_view line = "QUIT\r\n";
+  // Best effort: whether it is heard changes nothing for us.
+  static_cast<void>(stream_->write_now({&line, 1}));
+  stream_->close();
+}
+
+}  // namespace postern::proxy

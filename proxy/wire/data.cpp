@@ -1,0 +1,88 @@
+#include "proxy/wire/data.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace postern::wire {
+namespace {
+
+// So many octets are looked at together; a trip count the compiler knows, so that it makes vector
+// instructions of it.
+constexpr std::size_t block_size = 64;
+
+// Nothing in the block is a fault, and no line of it begins with a dot. Reads the octet in front of
+// the block too.
+bool is_plain(const char* block) {
+  std::uint8_t odd = 0;
+  for (std::size_t i = 0; i < block_size; ++i) {
+    const char before = block[static_cast<std::ptrdiff_t>(i) - 1];
+    const char octet = block[i];
+    const auto cr_before = static_cast<std::uint8_t>(before == '\r');
+    const auto lf = static_cast<std::uint8_t>(octet == '\n');
+    const auto nul = static_cast<std::uint8_t>(octet == '\0');
+    const auto lf_before = static_cast<std::uint8_t>(before == '\n');
+    const auto dot = static_cast<std::uint8_t>(octet == '.');
+    odd |= static_cast<std::uint8_t>((cr_before ^ lf) | nul | (lf_before & dot));
+  }
+  return odd == 0;
+}
+
+}  // namespace
+
+DataScanner::Piece DataScanner::scan(std::string_view piece) {
+  if (finished_ || piece.empty()) return {};
+  const bool cr_waited = state_ == State::cr || state_ == State::dot_cr;
+
+  std::size_t at = 0;
+  while (at < piece.size() && !finished_) {
+    // A block hides its neighbours' history but for one octet: not enough where a dot began the
+    // line.
+    const bool one_octet_tells = at > 0 && state_ != State::dot && state_ != State::dot_cr;
+    if (one_octet_tells && piece.size() - at >= block_size && is_plain(piece.data() + at)) {
+      at += block_size;
+      const char last = piece[at - 1];
+      state_ = last == '\r' ? State::cr : last == '\n' ? State::line_start : State::text;
+      continue;
+    }
+    const std::size_t stop = std::min(piece.size(), at + block_size);
+    while (at < stop && !finished_) take(piece[at++]);
+  }
+
+  if (fault_ != Fault::none) return {.consumed = at};
+  const bool cr_waits = !finished_ && (state_ == State::cr || state_ == State::dot_cr);
+  const std::size_t forward = cr_waits ? at - 1 : at;
+  return {.consumed = at, .forward = forward, .cr_first = cr_waited && forward > 0};
+}
+
+void DataScanner::take(char octet) {
+  const State before = state_;
+  const bool after_cr = before == State::cr || before == State::dot_cr;
+  if (after_cr && octet != '\n') note(Fault::bare_cr);
+
+  switch (octet) {
+    case '\r':
+      state_ = before == State::dot ? State::dot_cr : State::cr;
+      return;
+    case '\n':
+      if (before == State::dot_cr) finished_ = true;
+      if (!after_cr) note(Fault::bare_lf);
+      state_ = after_cr ? State::line_start : State::text;
+      return;
+    case '.':
+      state_ = before == State::line_start ? State::dot : State::text;
+      return;
+    case '\0':
+      note(Fault::nul);
+      state_ = State::text;
+      return;
+    default:
+      state_ = State::text;
+  }
+}
+
+void DataScanner::note(Fault fault) {
+  if (fault_ == Fault::none) fault_ = fault;
+}
+
+}  // namespace postern::wire

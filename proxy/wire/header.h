@@ -1,0 +1,24 @@
+// The header section of a message as it flows, still dot-stuffed. RFC 5322 section 2.2. Only looks;
+// edits nothing.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace postern::wire {
+
+// Where the header section ends: the index just behind its blank line, looking from `from` on
+// (octets before were seen without an end); npos while there is none. A message that begins with
+// CRLF has an empty section: 2.
+[[nodiscard]] std::size_t header_end(std::string_view octets, std::size_t from);
+
+// How many fields are named `name` (case-insensitive, blanks before the colon allowed: obsolete
+// syntax, section 4.5). Folded continuations are not fields; looking stops at the first line that
+// is neither.
+[[nodiscard]] std::size_t count_fields(std::string_view header_section, std::string_view name);
+
+// The first line is a continuation (begins with a blank or tab): it would be folded into whatever
+// is put before it.
+[[nodiscard]] bool begins_folded(std::string_view header_section);
+
+}  // namespace postern::wire

@@ -1,0 +1,102 @@
+// One thread of the gate: its io_context, its acceptors, its sessions, its pool of upstream
+// connections, its reader of the store. Nothing of it is touched by another thread but through
+// post().
+#pragma once
+
+#include "policy/contacts.h"
+#include "proxy/deadlines.h"
+#include "proxy/pool.h"
+#include "proxy/session.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace postern::proxy {
+
+// What a worker is configured with; immutable, replaced as a whole by a reload.
+struct WorkerSettings {
+  std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
+  Endpoint upstream;
+  Pool::Settings pool;  // of one worker
+};
+
+// Sessions of the whole gate, against the limit of connections.
+struct SessionCount {
+  std::atomic<std::uint32_t> open = 0;
+  std::atomic<std::uint32_t> limit = 0;
+};
+
+class Worker {
+ public:
+  Worker(std::uint32_t index, std::shared_ptr<const WorkerSettings> settings,
+         std::unique_ptr<policy::ContactReader> contacts, SessionCount& count);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Before start(): an acceptor for the listener of that index.
+  [[nodiscard]] Result<void> listen(std::size_t listener,
+                                    const boost::asio::ip::tcp::endpoint& address);
+  // `finished` is called at the thread's end, on it.
+  void start(std::function<void()> finished);
+
+  // From any thread.
+  void reload(std::shared_ptr<const WorkerSettings> settings);
+  void drain();    // no new sessions; the thread ends with the last one
+  void give_up();  // whatever still waits is cut short
+
+ private:
+  // What sessions of one configuration share; lives as long as the last of them.
+  struct Generation {
+    std::shared_ptr<const WorkerSettings> settings;
+    Pool pool;
+    bool learning = false;
+    std::chrono::steady_clock::time_point next_lesson{};
+    std::chrono::seconds pause{1};
+  };
+
+  [[nodiscard]] std::shared_ptr<Generation> make_generation(
+      std::shared_ptr<const WorkerSettings> settings);
+  [[nodiscard]] boost::asio::awaitable<void> accept(std::size_t listener);
+  [[nodiscard]] boost::asio::awaitable<void> serve(std::size_t listener,
+                                                   std::unique_ptr<Stream> client, IpAddress peer);
+  [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation);
+  [[nodiscard]] boost::asio::awaitable<void> tick();
+  void spawn(boost::asio::awaitable<void> work, const char* what);
+  void end_if_idle();
+
+  const std::uint32_t index_;
+  SessionCount& count_;
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::vector<char> buffer_;
+  Deadlines deadlines_;
+  std::unique_ptr<policy::ContactReader> contacts_;
+  std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
+  struct Door {
+    std::size_t listener;
+    boost::asio::ip::tcp::acceptor acceptor;
+  };
+  std::vector<Door> doors_;
+  std::unordered_set<Session*> sessions_;
+  boost::asio::steady_timer clock_;
+  boost::asio::steady_timer first_lesson_;
+  std::uint64_t next_session_ = 0;
+  std::uint32_t active_ = 0;  // coroutines that were spawned and have not ended
+  bool draining_ = false;
+  bool giving_up_ = false;
+  std::thread thread_;
+};
+
+}  // namespace postern::proxy

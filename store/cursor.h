@@ -1,0 +1,43 @@
+// A cursor of LMDB over one table. Each step returns false at the end. Of a write transaction it
+// must die before the commit; of a read transaction it may be renewed with it.
+#pragma once
+
+#include "base/result.h"
+#include "store/octets.h"
+#include "store/txn.h"
+
+#include <memory>
+
+struct MDB_cursor;
+
+namespace postern::store {
+
+class Cursor {
+ public:
+  [[nodiscard]] static Result<Cursor> open(const Txn& txn, Table table);
+
+  [[nodiscard]] Result<bool> first();
+  [[nodiscard]] Result<bool> at_or_after(Octets key);
+  [[nodiscard]] Result<bool> at(Octets key);  // the first value of exactly this key
+  [[nodiscard]] Result<bool> next();
+  [[nodiscard]] Result<bool> next_of_key();
+  [[nodiscard]] Result<void> renew(const Txn& txn);
+
+  // Where the last step that returned true went. Points into the map.
+  [[nodiscard]] Octets key() const { return key_; }
+  [[nodiscard]] Octets value() const { return value_; }
+
+ private:
+  struct Close {
+    void operator()(MDB_cursor* cursor) const;
+  };
+  Cursor(const Env& env, MDB_cursor* handle) : env_(&env), handle_(handle) {}
+  Result<bool> step(Octets key, int operation);
+
+  const Env* env_;
+  std::unique_ptr<MDB_cursor, Close> handle_;
+  Octets key_;
+  Octets value_;
+};
+
+}  // namespace postern::store

@@ -1,0 +1,181 @@
+#include "store/env.h"
+
+#include "store/location.h"
+
+#include <cerrno>
+#include <mutex>
+#include <set>
+#include <sys/stat.h>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <lmdb.h>
+
+namespace postern::store {
+namespace {
+
+constexpr unsigned max_tables = 32;
+constexpr unsigned max_readers = 1024;  // threads of every process that has the store open
+// Sanitizers and `ulimit -v` leave less address space than the default asks for: halved down to
+// this, which still holds hundreds of millions of contacts.
+constexpr std::uint64_t smallest_fallback = 64ULL << 30U;
+
+Error explain(int code, std::string_view doing, const std::filesystem::path& directory) {
+  const auto text = [&](std::string_view why) {
+    return fmt::format("cannot {} the store at {}: {}", doing, directory.string(), why);
+  };
+  switch (code) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+      return {Errc::full, text("it is as large as its map: raise map_size")};
+    case MDB_MAP_RESIZED:
+      return {Errc::full, text("it has outgrown this process's map: raise map_size and restart")};
+    case ENOSPC:
+    case EDQUOT:
+      return {Errc::full, text("the disk is full")};
+    case MDB_VERSION_MISMATCH:
+      return {Errc::version, text("it was written by another version of LMDB")};
+    case MDB_INVALID:
+      return {Errc::damaged, text("data.mdb is not an LMDB file")};
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PANIC:
+    case MDB_INCOMPATIBLE:
+    case MDB_NOTFOUND:
+      return {Errc::damaged, text(fmt::format("it is damaged ({})", ::mdb_strerror(code)))};
+    case MDB_READERS_FULL:
+      return {Errc::busy, text(fmt::format("all {} reader slots are taken", max_readers))};
+    case EBUSY:
+    case EAGAIN:
+      return {Errc::busy, text("another process holds its lock")};
+    case EACCES:
+    case EPERM:
+      return {Errc::io, text(fmt::format("permission denied (it belongs to {}, who must be able to "
+                                         "write lock.mdb even to read)",
+                                         owner_of(directory)))};
+    default:
+      return {Errc::io, text(::mdb_strerror(code))};
+  }
+}
+
+// An environment that could not be opened must be closed before another try.
+int open_mapped(const Env::Settings& settings, std::uint64_t map_size, MDB_env*& env) {
+  int code = ::mdb_env_create(&env);
+  if (code != MDB_SUCCESS) return code;
+  code = ::mdb_env_set_maxdbs(env, max_tables);
+  if (code == MDB_SUCCESS) code = ::mdb_env_set_maxreaders(env, max_readers);
+  if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(env, map_size);
+  // No MDB_NOSYNC, MDB_NOMETASYNC or MDB_WRITEMAP: an acknowledged change survives a power cut.
+  const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (settings.read_only ? MDB_RDONLY : 0U);
+  if (code == MDB_SUCCESS) {
+    code = ::mdb_env_open(env, settings.directory.c_str(), flags, S_IRUSR | S_IWUSR);
+  }
+  if (code != MDB_SUCCESS) {
+    ::mdb_env_close(env);
+    env = nullptr;
+  }
+  return code;
+}
+
+}  // namespace
+
+Error no_store(const std::filesystem::path& directory) {
+  return {Errc::not_found,
+          fmt::format("no store at {}: `postern serve` creates one, or `postern import --store {}`",
+                      directory.string(), directory.string())};
+}
+
+// The process's right to have one environment of a directory, by device and inode: another path may
+// lead there.
+class Env::Claim {
+ public:
+  static Result<std::unique_ptr<Claim>> make(const std::filesystem::path& directory) {
+    struct stat info{};
+    if (::stat(directory.c_str(), &info) != 0)
+      return std::unexpected(explain(errno, "open", directory));
+    const Identity identity{info.st_dev, info.st_ino};
+    const std::lock_guard lock(mutex());
+    if (!claimed().insert(identity).second) {
+      return fail(Errc::busy, fmt::format("the store at {} is open in this process already",
+                                          directory.string()));
+    }
+    return std::unique_ptr<Claim>(new Claim(identity));
+  }
+  ~Claim() {
+    const std::lock_guard lock(mutex());
+    claimed().erase(identity_);
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+ private:
+  using Identity = std::pair<dev_t, ino_t>;
+  explicit Claim(Identity identity) : identity_(identity) {}
+  // fcntl's locks are the process's own, so this one table is too.
+  static std::mutex& mutex() {
+    static std::mutex instance;
+    return instance;
+  }
+  static std::set<Identity>& claimed() {
+    static std::set<Identity> instance;
+    return instance;
+  }
+  Identity identity_;
+};
+
+Result<std::unique_ptr<Env>> Env::open(const Settings& settings) {
+  if (settings.create) {
+    if (auto made = make_directory(settings.directory); !made) return std::unexpected(made.error());
+  }
+  std::error_code error;
+  if (!settings.create && !std::filesystem::exists(data_file(settings.directory), error)) {
+    if (error == std::errc::permission_denied) {
+      return std::unexpected(explain(EACCES, "open", settings.directory));
+    }
+    return std::unexpected(no_store(settings.directory));
+  }
+  if (auto local = refuse_network_file_system(settings.directory); !local) {
+    return std::unexpected(local.error());
+  }
+  auto claim = Claim::make(settings.directory);
+  if (!claim) return std::unexpected(claim.error());
+
+  MDB_env* handle = nullptr;
+  std::uint64_t map_size = settings.map_size;
+  int code = open_mapped(settings, map_size, handle);
+  while (code == ENOMEM && map_size / 2 >= smallest_fallback) {
+    map_size /= 2;
+    code = open_mapped(settings, map_size, handle);
+  }
+  if (code != MDB_SUCCESS) return std::unexpected(explain(code, "open", settings.directory));
+
+  std::unique_ptr<Env> env(new Env(settings.directory, std::move(*claim), handle));
+  if (auto given = give_to_owner(settings.directory); !given) return std::unexpected(given.error());
+  if (auto cleared = env->clear_stale_readers(); !cleared) return std::unexpected(cleared.error());
+  return env;
+}
+
+Env::Env(std::filesystem::path directory, std::unique_ptr<Claim> claim, MDB_env* handle)
+    : directory_(std::move(directory)), claim_(std::move(claim)), handle_(handle) {}
+
+Env::~Env() { ::mdb_env_close(handle_); }
+
+Result<int> Env::clear_stale_readers() const {
+  int dead = 0;
+  if (const int code = ::mdb_reader_check(handle_, &dead); code != MDB_SUCCESS) {
+    return std::unexpected(error(code, "clear the readers of"));
+  }
+  return dead;
+}
+
+Error Env::damaged(std::string_view what) const {
+  return {Errc::damaged,
+          fmt::format("the store at {} is damaged: {} does not read", directory_.string(), what)};
+}
+
+Error Env::error(int code, std::string_view doing) const {
+  return explain(code, doing, directory_);
+}
+
+}  // namespace postern::store

@@ -1,0 +1,96 @@
+#include "store/event_record.h"
+
+#include "store/contact_record.h"
+
+namespace postern::store {
+namespace {
+
+constexpr std::uint8_t version = 1;
+
+enum class Tag : std::uint8_t { hold_placed = 1, holds_lifted = 2, consent_given = 3 };
+
+struct FactsWriter {
+  OctetWriter& out;
+
+  void tag(Tag tag) const { out.u8(static_cast<std::uint8_t>(tag)); }
+
+  void operator()(const policy::HoldPlaced& placed) const {
+    tag(Tag::hold_placed);
+    out.u8(static_cast<std::uint8_t>(placed.kind));
+    encode(placed.scope, out);
+    encode(placed.until, out);
+    out.u8(placed.imported ? 1 : 0);
+    if (placed.imported) out.raw(placed.imported->octets);
+  }
+  void operator()(const policy::HoldsLifted& lifted) const {
+    tag(Tag::holds_lifted);
+    encode(lifted.scope, out);
+    out.u32(static_cast<std::uint32_t>(lifted.holds.size()));
+    for (const policy::HoldId& id : lifted.holds) out.raw(id.octets);
+  }
+  void operator()(const policy::ConsentGiven& given) const {
+    tag(Tag::consent_given);
+    encode(given.scope, out);
+  }
+};
+
+policy::HoldPlaced decode_placed(OctetReader& in) {
+  policy::HoldPlaced placed;
+  decode(in, placed.kind);
+  decode(in, placed.scope);
+  decode(in, placed.until);
+  const std::uint8_t imported = in.u8();
+  if (imported > 1) in.fail();
+  if (imported == 1) in.raw(placed.imported.emplace().octets);
+  return placed;
+}
+
+policy::HoldsLifted decode_lifted(OctetReader& in) {
+  policy::HoldsLifted lifted;
+  decode(in, lifted.scope);
+  lifted.holds.resize(in.count(sizeof(policy::HoldId::octets)));
+  for (policy::HoldId& id : lifted.holds) in.raw(id.octets);
+  return lifted;
+}
+
+policy::ConsentGiven decode_given(OctetReader& in) {
+  policy::ConsentGiven given;
+  decode(in, given.scope);
+  return given;
+}
+
+}  // namespace
+
+void encode(const EventRecord& record, OctetWriter& out) {
+  out.u8(version);
+  out.raw(record.contact);
+  encode(record.happened, out);
+  encode(record.recorded, out);
+  out.text(record.source);
+  std::visit(FactsWriter{out}, record.facts);
+}
+
+bool decode(Octets octets, EventRecord& record) {
+  OctetReader in(octets);
+  if (in.u8() != version) return false;
+  in.raw(record.contact);
+  record.happened = decode_time(in);
+  record.recorded = decode_time(in);
+  record.source = in.text(max_source);
+  switch (static_cast<Tag>(in.u8())) {
+    case Tag::hold_placed:
+      record.facts = decode_placed(in);
+      break;
+    case Tag::holds_lifted:
+      record.facts = decode_lifted(in);
+      break;
+    case Tag::consent_given:
+      record.facts = decode_given(in);
+      break;
+    default:
+      in.fail();
+  }
+  return in.finished();
+}
+
+}  // namespace postern::store

@@ -1,0 +1,36 @@
+// What a Store is made of; for the files that implement it.
+#pragma once
+
+#include "store/env.h"
+#include "store/keys.h"
+#include "store/rules.h"
+#include "store/store.h"
+#include "store/tables.h"
+#include "store/txn.h"
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace postern::store {
+
+struct Store::Impl {
+  std::unique_ptr<Env> env;
+  Tables tables;
+  HashKey hash_key;
+  bool read_only;
+  std::vector<ProviderConfig> providers;
+
+  // One writer of this process at a time; LMDB's lock is for the others. Guards what follows.
+  std::mutex write_mutex;
+  KeyHasher hasher;
+  Rules rules;
+
+  [[nodiscard]] Result<Txn> read() const { return Txn::read(*env); }
+};
+
+[[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env,
+                                                                         const Tables& tables,
+                                                                         const HashKey& key);
+
+}  // namespace postern::store

@@ -1,0 +1,97 @@
+#include "store/rules.h"
+
+#include "policy/address.h"
+#include "store/cursor.h"
+
+namespace postern::store {
+namespace {
+
+constexpr std::string_view rules_name = "providers";
+constexpr std::uint8_t version = 1;
+constexpr std::size_t least_width = 4 + 1;  // of a provider
+constexpr std::size_t longest_domain = policy::max_domain;
+
+}  // namespace
+
+Rules Rules::of(const std::vector<ProviderConfig>& extra) {
+  Rules rules;
+  rules.providers_ = policy::builtin_providers();
+  rules.builtin_ = rules.providers_.size();
+  rules.providers_.insert(rules.providers_.end(), extra.begin(), extra.end());
+  OctetWriter out;
+  out.u8(version);
+  out.u32(static_cast<std::uint32_t>(rules.builtin_));
+  out.u32(static_cast<std::uint32_t>(rules.providers_.size()));
+  for (const ProviderConfig& provider : rules.providers_) {
+    out.u8(provider.ignore_dots ? 1 : 0);
+    out.u32(static_cast<std::uint32_t>(provider.domains.size()));
+    for (const std::string& domain : provider.domains) out.text(domain);
+  }
+  rules.encoded_ = text_of(out.octets());
+  return rules;
+}
+
+Result<void> Rules::read(const Txn& txn, const Tables& tables) {
+  auto value = txn.get(tables.meta, octets_of(rules_name));
+  if (!value) return std::unexpected(value.error());
+  const std::string_view found = *value ? text_of(**value) : std::string_view{};
+  if (found == encoded_) return {};
+  encoded_ = found;
+  if (!decode()) {
+    encoded_.clear();
+    return std::unexpected(txn.env().damaged("its list of providers"));
+  }
+  return {};
+}
+
+bool Rules::decode() {
+  providers_.clear();
+  builtin_ = 0;
+  if (encoded_.empty()) return true;
+  OctetReader in(octets_of(encoded_));
+  if (in.u8() != version) return false;
+  builtin_ = in.u32();
+  providers_.resize(in.count(least_width));
+  for (ProviderConfig& provider : providers_) {
+    provider.ignore_dots = in.u8() != 0;
+    provider.domains.resize(in.count(4));
+    for (std::string& domain : provider.domains) domain = in.text(longest_domain);
+  }
+  return in.finished() && builtin_ <= providers_.size();
+}
+
+std::vector<ProviderConfig> Rules::extra() const {
+  return {providers_.begin() + static_cast<std::ptrdiff_t>(builtin_), providers_.end()};
+}
+
+Result<void> Rules::rekey(Txn& txn, const Tables& tables, KeyHasher& hasher) const {
+  Rules before;
+  if (auto read = before.read(txn, tables); !read) return read;
+  auto cursor = Cursor::open(txn, tables.addresses);
+  if (!cursor) return std::unexpected(cursor.error());
+  auto more = cursor->first();
+  for (; more && *more; more = cursor->next()) {
+    const policy::CanonicalAddress address{std::string(text_of(cursor->value()))};
+    ContactKey key{};
+    OctetReader(cursor->key()).raw(key);
+    if (const std::string old = policy::folded(address, before.providers_); !old.empty()) {
+      if (auto gone = txn.remove(tables.folded, hasher(old), key); !gone) return gone;
+    }
+    if (auto added = add_folded(txn, tables, hasher, providers_, address, key); !added)
+      return added;
+  }
+  if (!more) return std::unexpected(more.error());
+  return txn.put(tables.meta, octets_of(rules_name), octets_of(encoded_));
+}
+
+Result<void> add_folded(Txn& txn, const Tables& tables, KeyHasher& hasher,
+                        const std::vector<ProviderConfig>& providers,
+                        const policy::CanonicalAddress& address, const ContactKey& key) {
+  const std::string folded = policy::folded(address, providers);
+  if (folded.empty()) return {};
+  auto added = txn.add(tables.folded, hasher(folded), key);
+  if (!added) return std::unexpected(added.error());
+  return {};
+}
+
+}  // namespace postern::store

@@ -1,0 +1,135 @@
+#include "store/store.h"
+
+#include "store/batch.h"
+#include "store/impl.h"
+#include "store/location.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace postern::store {
+namespace {
+
+// A write transaction, and its fsync, only where there is something to create.
+Result<Tables> tables_of(const Env& env, bool create) {
+  {
+    auto txn = Txn::read(env);
+    if (!txn) return std::unexpected(txn.error());
+    auto tables = open_tables(*txn, false);
+    if (tables) {
+      if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
+    }
+    if (tables || !create || tables.error().code != Errc::not_found) return tables;
+  }
+  auto txn = Txn::write(env);
+  if (!txn) return std::unexpected(txn.error());
+  auto tables = open_tables(*txn, true);
+  if (!tables) return tables;
+  if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
+  return tables;
+}
+
+// A copy gives its own numbers.
+Result<void> settle(const Env& env, const Tables& tables) {
+  auto here = location_of(data_file(env.directory()));
+  if (!here) return std::unexpected(here.error());
+  {
+    auto txn = Txn::read(env);
+    if (!txn) return std::unexpected(txn.error());
+    auto before = location(*txn, tables);
+    if (!before) return std::unexpected(before.error());
+    if (*before == *here) return {};
+  }
+  auto txn = Txn::write(env);
+  if (!txn) return std::unexpected(txn.error());
+  if (auto drawn = draw_origin(*txn, tables, *here); !drawn) return drawn;
+  return txn->commit();
+}
+
+// The rules in force: those asked for; the store's own where nothing is asked, or nothing may be
+// written.
+Result<Rules> rules_in_force(const Env& env, const Tables& tables, const Options& options,
+                             KeyHasher& hasher) {
+  Rules stored;
+  {
+    auto txn = Txn::read(env);
+    if (!txn) return std::unexpected(txn.error());
+    if (auto read = stored.read(*txn, tables); !read) return std::unexpected(read.error());
+  }
+  Rules wanted = Rules::of(options.providers ? *options.providers : stored.extra());
+  if (wanted == stored || options.mode == Mode::read_only) return stored;
+  auto txn = Txn::write(env);
+  if (!txn) return std::unexpected(txn.error());
+  if (auto keyed = wanted.rekey(*txn, tables, hasher); !keyed)
+    return std::unexpected(keyed.error());
+  if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
+  return wanted;
+}
+
+Result<HashKey> key_of(const Env& env, const Tables& tables) {
+  auto txn = Txn::read(env);
+  if (!txn) return std::unexpected(txn.error());
+  return hash_key(*txn, tables);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const Options& options) {
+  auto env = Env::open({options.path, options.mode == Mode::read_only, options.mode == Mode::create,
+                        options.map_size});
+  if (!env) return std::unexpected(env.error());
+  auto tables = tables_of(**env, options.mode == Mode::create);
+  if (!tables) return std::unexpected(tables.error());
+  if (options.mode != Mode::read_only) {
+    if (auto settled = settle(**env, *tables); !settled) return std::unexpected(settled.error());
+  }
+  auto key = key_of(**env, *tables);
+  if (!key) return std::unexpected(key.error());
+  auto hasher = KeyHasher::create(*key);
+  if (!hasher) return std::unexpected(hasher.error());
+  auto rules = rules_in_force(**env, *tables, options, *hasher);
+  if (!rules) return std::unexpected(rules.error());
+  return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{
+      .env = std::move(*env),
+      .tables = *tables,
+      .hash_key = *key,
+      .read_only = options.mode == Mode::read_only,
+      .providers = rules->providers(),
+      .write_mutex = {},
+      .hasher = std::move(*hasher),
+      .rules = *rules,
+  })));
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<policy::ContactReader>> Store::reader() const {
+  return make_reader(*impl_->env, impl_->tables, impl_->hash_key);
+}
+
+Result<std::vector<Outcome>> Store::change(std::span<const Change> changes, Time now) {
+  if (impl_->read_only) {
+    return fail(Errc::unsupported, fmt::format("the store at {} was opened for reading only",
+                                               impl_->env->directory().string()));
+  }
+  const std::lock_guard lock(impl_->write_mutex);
+  auto batch = Batch::begin(*impl_->env, impl_->tables, impl_->hasher, impl_->rules);
+  if (!batch) return std::unexpected(batch.error());
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(changes.size());
+  for (const Change& change : changes) {
+    auto outcome = batch->apply(change, now);
+    if (!outcome) return std::unexpected(outcome.error());
+    outcomes.push_back(std::move(*outcome));
+  }
+  if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
+  return outcomes;
+}
+
+const std::vector<ProviderConfig>& Store::providers() const { return impl_->providers; }
+
+Result<int> Store::clear_stale_readers() { return impl_->env->clear_stale_readers(); }
+
+}  // namespace postern::store

@@ -1,0 +1,172 @@
+// The store: events, appended and folded into contacts (DESIGN.md 2-4). One environment, one
+// process may hold it open several times only through one Store. Readers never wait; changes go
+// through the Writer, or through change() where a verb of the command line is alone with its
+// thread.
+#pragma once
+
+#include "base/config.h"
+#include "base/result.h"
+#include "policy/address.h"
+#include "policy/contact.h"
+#include "policy/contacts.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace postern::store {
+
+enum class Mode : std::uint8_t { read_only, read_write, create };
+
+struct Options {
+  std::filesystem::path path;
+  Mode mode = Mode::read_write;
+  std::uint64_t map_size = 1ULL << 40U;
+  // Providers besides the built-in ones. nullopt: as the store has them (a verb without a
+  // configuration); otherwise the folded keys are rebuilt when the rules differ from those that the
+  // store was keyed with.
+  std::optional<std::vector<ProviderConfig>> providers;
+};
+
+// Who made a change and what they said of it: the personal side of an event, erasable apart from
+// it.
+struct Origin {
+  std::string source;  // "cli", "import", ...: of the event, kept
+  std::string note;    // reason, diagnostic, consent text: personal; at most 1,000 octets are kept
+};
+
+struct PlaceHold {
+  policy::CanonicalAddress address;
+  policy::HoldKind kind = policy::HoldKind::unsubscribed;
+  policy::Scope scope;
+  std::optional<Time> date;  // when the contact said so; `now` where unknown
+  std::optional<Time> until;
+  bool imported = false;  // known by (kind, scope, source, date) rather than by its event
+  Origin origin;
+};
+// Lifts every hold of `kinds` that stands now and that `scope` could cover; with `consent`, records
+// that too.
+struct LiftHolds {
+  policy::CanonicalAddress address;
+  std::vector<policy::HoldKind> kinds;
+  policy::Scope scope;
+  bool consent = false;
+  Origin origin;
+};
+struct GiveConsent {  // an imported row "subscribed": lifts nothing
+  policy::CanonicalAddress address;
+  policy::Scope scope;
+  std::optional<Time> date;
+  Origin origin;
+};
+using Change = std::variant<PlaceHold, LiftHolds, GiveConsent>;
+
+struct Outcome {
+  enum class Kind : std::uint8_t {
+    changed,
+    unchanged,  // the same hold stands already, or nothing was there to lift
+    returned,   // an imported hold that was lifted since: stays lifted
+    kept,       // a consent for a contact that is held: recorded, but the hold stays
+  };
+  Kind kind = Kind::changed;
+  std::vector<policy::Hold> lifted;         // LiftHolds: which
+  std::optional<policy::HoldKind> held_by;  // kept: the hold that stands
+};
+
+// One entry of `show`'s history.
+struct HistoryEntry {
+  policy::Event event;
+  std::string source;
+  std::string note;
+};
+struct ContactRecord {
+  policy::CanonicalAddress address;  // empty where the text was erased
+  policy::Contact contact;
+};
+
+struct Stats {
+  std::uint64_t contacts = 0;  // mailboxes
+  std::uint64_t domains = 0;   // domain-wide entries
+  std::uint64_t events = 0;
+  std::uint64_t unsubscribed =
+      0;  // contacts with such a hold that is not lifted for its whole scope
+  std::uint64_t complained = 0;
+  std::uint64_t bounced = 0;
+  std::uint64_t blocked = 0;
+  std::uint64_t consents = 0;    // contacts with a consent
+  std::uint64_t bytes_used = 0;  // pages in use
+  std::uint64_t bytes_file = 0;  // on disk
+};
+
+class Writer;
+
+class Store {
+ public:
+  // Errors: not_found (no store there: which verb creates one), version (newer or other format),
+  // busy, unsupported (network file system), full, damaged, io. Each text names the path and what
+  // to do.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const Options& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // A reader for one thread. Holds a slot of the reader table and one read transaction that is
+  // renewed for each lookup; must die before the Store. No lock, no allocation on find().
+  [[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> reader() const;
+
+  // Applies changes in one transaction, in their order, and commits with fsync. All or nothing.
+  [[nodiscard]] Result<std::vector<Outcome>> change(std::span<const Change> changes, Time now);
+
+  [[nodiscard]] Result<policy::Contact> contact(const policy::CanonicalAddress& address) const;
+  [[nodiscard]] Result<std::vector<HistoryEntry>> history(
+      const policy::CanonicalAddress& address) const;  // newest first
+  // Every contact, a page of `limit` at a time, each in a read transaction of its own (no long
+  // reader): `after` is the last key of the page before, empty at first; empty again at the end.
+  struct Page {
+    std::vector<ContactRecord> records;
+    std::string last_key;
+  };
+  [[nodiscard]] Result<Page> contacts(std::string_view after, std::size_t limit) const;
+  [[nodiscard]] Result<HistoryEntry> event(const policy::EventId& id) const;
+  // Names that holds, lifts and consents use: for check-config, which names those that no
+  // configuration has.
+  [[nodiscard]] Result<std::vector<std::string>> stream_names() const;
+  [[nodiscard]] Result<Stats> stats() const;
+  // Providers in force: the built-in ones and those that the store was keyed with.
+  [[nodiscard]] const std::vector<ProviderConfig>& providers() const;
+  // Clears the slots of readers that died; at open and on a timer. Returns how many.
+  [[nodiscard]] Result<int> clear_stale_readers();
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+  friend class Writer;
+};
+
+// The one writer thread of a process: changes queue to it, and it commits them in batches (group
+// commit).
+class Writer {
+ public:
+  using Done = std::function<void(Result<Outcome>)>;  // called on the writer's thread, after the
+                                                      // commit that holds it
+  // Starts the thread. At most `queue` changes wait; submit() beyond that is refused (Errc::full).
+  explicit Writer(Store& store, std::size_t queue = 65'536);
+  ~Writer();  // finishes what is queued, then ends the thread
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  [[nodiscard]] Result<void> submit(Change change, Time now, Done done);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace postern::store

@@ -1,0 +1,53 @@
+// The tables of a store and what its meta table says of it as a whole.
+#pragma once
+
+#include "base/result.h"
+#include "store/keys.h"
+#include "store/txn.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace postern::store {
+
+struct Tables {
+  Table meta;        // name -> value: see Meta
+  Table contacts;    // contact key -> contact record, of mailboxes: what RCPT reads
+  Table domains;     // the same of "@domain" and "@.domain": empty for most, and then costs nothing
+  Table folded;      // hash of the folded form -> contact keys
+  Table events;      // event id -> event record
+  Table by_contact;  // contact key -> event ids
+  Table texts;       // event id -> personal text, erasable apart from the event
+  Table addresses;   // contact key -> canonical text, erasable apart from the contact
+  Table streams;     // every stream name that a scope has used -> nothing
+};
+
+// Of a store that was never finished, Errc::not_found.
+// Bumped when an older program could not read, or would wrongly write, what a newer one wrote.
+inline constexpr std::uint32_t schema_version = 1;
+
+// With `create` an empty environment becomes a store: tables, versions, hash key, origin. Errors:
+// not_found where it is empty and stays so; version where schema or canonical form is another than
+// this program's.
+[[nodiscard]] Result<Tables> open_tables(Txn& txn, bool create);
+
+// The key of contact hashes, once for the life of a store.
+[[nodiscard]] Result<HashKey> hash_key(const Txn& txn, const Tables& tables);
+
+// Which events are ours: the origin, and the last number given under it.
+struct Numbering {
+  std::uint64_t origin = 0;
+  std::uint64_t last = 0;
+};
+[[nodiscard]] Result<Numbering> numbering(const Txn& txn, const Tables& tables);
+[[nodiscard]] Result<void> put_numbering(Txn& txn, const Tables& tables,
+                                         const Numbering& numbering);
+
+// Where the store lay when its origin was drawn (location.h).
+[[nodiscard]] Result<std::string> location(const Txn& txn, const Tables& tables);
+// A new epoch: this copy must not give numbers that the other gives too.
+[[nodiscard]] Result<void> draw_origin(Txn& txn, const Tables& tables, std::string_view location);
+
+}  // namespace postern::store

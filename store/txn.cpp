@@ -1,0 +1,116 @@
+#include "store/txn.h"
+
+#include <lmdb.h>
+
+namespace postern::store {
+namespace {
+
+MDB_val value_of(Octets octets) {
+  return {octets.size(), const_cast<std::uint8_t*>(octets.data())};  // LMDB only reads it
+}
+
+Txn::Size size_of(const MDB_stat& stat) {
+  return {stat.ms_entries,
+          stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages)};
+}
+
+}  // namespace
+
+void Txn::Abort::operator()(MDB_txn* txn) const { ::mdb_txn_abort(txn); }
+
+Result<Txn> Txn::begin(const Env& env, unsigned flags) {
+  MDB_txn* handle = nullptr;
+  if (const int code = ::mdb_txn_begin(env.handle(), nullptr, flags, &handle);
+      code != MDB_SUCCESS) {
+    return std::unexpected(env.error(code, flags == MDB_RDONLY ? "read" : "write to"));
+  }
+  return Txn(env, handle);
+}
+
+Result<Txn> Txn::read(const Env& env) { return begin(env, MDB_RDONLY); }
+Result<Txn> Txn::write(const Env& env) { return begin(env, 0); }
+
+Result<Table> Txn::open_table(const char* name, TableKind kind, bool create) {
+  const unsigned flags = (create ? MDB_CREATE : 0U) |
+                         (kind == TableKind::many_fixed ? MDB_DUPSORT | MDB_DUPFIXED : 0U);
+  MDB_dbi table = 0;
+  if (const int code = ::mdb_dbi_open(handle(), name, flags, &table); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "open a table of"));
+  }
+  return table;
+}
+
+Result<std::optional<Octets>> Txn::get(Table table, Octets key) const {
+  MDB_val wanted = value_of(key);
+  MDB_val found{};
+  const int code = ::mdb_get(handle(), table, &wanted, &found);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "read"));
+  return Octets{static_cast<const std::uint8_t*>(found.mv_data), found.mv_size};
+}
+
+Result<void> Txn::put(Table table, Octets key, Octets value) {
+  MDB_val at = value_of(key);
+  MDB_val what = value_of(value);
+  if (const int code = ::mdb_put(handle(), table, &at, &what, 0); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "write to"));
+  }
+  return {};
+}
+
+Result<bool> Txn::add(Table table, Octets key, Octets value) {
+  unsigned table_flags = 0;
+  int code = ::mdb_dbi_flags(handle(), table, &table_flags);
+  const unsigned flags = (table_flags & MDB_DUPSORT) != 0 ? MDB_NODUPDATA : MDB_NOOVERWRITE;
+  MDB_val at = value_of(key);
+  MDB_val what = value_of(value);
+  if (code == MDB_SUCCESS) code = ::mdb_put(handle(), table, &at, &what, flags);
+  if (code == MDB_KEYEXIST) return false;
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
+  return true;
+}
+
+Result<void> Txn::remove(Table table, Octets key, Octets value) {
+  MDB_val at = value_of(key);
+  MDB_val what = value_of(value);
+  const int code = ::mdb_del(handle(), table, &at, &what);
+  if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
+    return std::unexpected(env_->error(code, "write to"));
+  }
+  return {};
+}
+
+Result<Txn::Size> Txn::size(Table table) const {
+  MDB_stat stat{};
+  if (const int code = ::mdb_stat(handle(), table, &stat); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "read"));
+  }
+  return size_of(stat);
+}
+
+Result<Txn::Size> Txn::root_size() const {
+  MDB_stat stat{};
+  if (const int code = ::mdb_env_stat(env_->handle(), &stat); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "read"));
+  }
+  return size_of(stat);
+}
+
+Result<void> Txn::commit() {
+  // Freed by LMDB whatever the outcome.
+  if (const int code = ::mdb_txn_commit(handle_.release()); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "write to"));
+  }
+  return {};
+}
+
+void Txn::reset() { ::mdb_txn_reset(handle()); }
+
+Result<void> Txn::renew() {
+  if (const int code = ::mdb_txn_renew(handle()); code != MDB_SUCCESS) {
+    return std::unexpected(env_->error(code, "read"));
+  }
+  return {};
+}
+
+}  // namespace postern::store

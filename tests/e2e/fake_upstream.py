@@ -1,0 +1,228 @@
+"""An MTA that misbehaves as told, and keeps what arrived byte for byte.
+
+`answers` maps a verb (GREETING, EHLO, HELO, MAIL, RCPT, DATA, RSET, QUIT, and END for the final dot) to what it does:
+octets are sent as they are; HANG says nothing more and CLOSE hangs up; Then(octets, CLOSE) sends octets and then does
+that; Trickle(octets) sends them one by one; a function of the command's line returns any of these, or None for the usual
+answer. Whatever has no entry is answered as a plain MTA would.
+"""
+
+import select
+import socket
+import threading
+from dataclasses import dataclass, field
+
+from processes import wait_until
+
+HANG = object()
+CLOSE = object()
+
+EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
+
+USUAL = {
+    "GREETING": b"220 upstream.test ESMTP\r\n",
+    "HELO": b"250 upstream.test\r\n",
+    "MAIL": b"250 2.1.0 sender taken\r\n",
+    "RCPT": b"250 2.1.5 recipient taken\r\n",
+    "DATA": b"354 go ahead\r\n",
+    "END": b"250 2.0.0 message taken\r\n",
+    "RSET": b"250 2.0.0 done\r\n",
+    "NOOP": b"250 2.0.0 done\r\n",
+    "QUIT": b"221 2.0.0 goodbye\r\n",
+}
+
+
+@dataclass
+class Then:
+    octets: bytes
+    next: object
+
+
+@dataclass
+class Trickle:
+    octets: bytes
+
+
+def once(answer, then=None):
+    """`answer` the first time, `then` (None: the usual one) afterwards."""
+    answers = [answer]
+    return lambda line: answers.pop() if answers else then
+
+
+@dataclass
+class Message:
+    mail: bytes          # the line of MAIL, without CRLF
+    recipients: list     # lines of accepted RCPTs
+    data: bytes          # as it came over the wire, dot-stuffed, without the final dot
+
+    @property
+    def content(self):
+        """Without dot-stuffing."""
+        return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in self.data.split(b"\r\n"))
+
+
+@dataclass
+class Connection:
+    commands: list = field(default_factory=list)  # lines without CRLF, in order
+    octets: bytes = b""                           # everything that arrived
+    ended: bool = False
+    ahead: bool = False  # a command came before the reply to the one before
+    peer: socket.socket = None
+
+    def verbs(self):
+        return [line.split(b" ")[0].split(b":")[0].upper().decode() for line in self.commands]
+
+
+class _Hangup(Exception):
+    pass
+
+
+class FakeUpstream:
+    def __init__(self, extensions=EXTENSIONS, **answers):
+        self.extensions = list(extensions)
+        self.answers = answers
+        self.connections = []
+        self.messages = []
+        self._stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = self._listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self):
+        self._stopping.set()
+        self._listener.close()
+
+    def pause(self):
+        """Refuses connections until resume(); those that stand are left alone."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def resume(self):
+        self._listener = socket.create_server(self.address, backlog=128)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hang_up(self, last_words=b""):
+        """Ends every connection that stands, and returns when they are ended."""
+        for connection in self.connections:
+            if not connection.ended:
+                connection.peer.sendall(last_words)
+                connection.peer.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: all(connection.ended for connection in self.connections), "connections ended")
+
+    def commands(self):
+        """Of all connections, in the order of the connections."""
+        return [line for connection in self.connections for line in connection.commands]
+
+    def wait_messages(self, count):
+        wait_until(lambda: len(self.messages) >= count, f"{count} messages at the upstream")
+        return self.messages
+
+    def _accept(self):
+        listener = self._listener
+        while not self._stopping.is_set():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            connection = Connection(peer=peer)
+            self.connections.append(connection)
+            threading.Thread(target=self._serve, args=(peer, connection), daemon=True).start()
+
+    def _serve(self, peer, connection):
+        try:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._dialogue(peer, connection)
+        except (OSError, _Hangup):
+            pass
+        finally:
+            peer.close()
+            connection.ended = True
+
+    def _dialogue(self, peer, connection):
+        buffer = b""
+        mail, recipients = None, []
+        self._answer(peer, "GREETING", b"")
+        while True:
+            line, buffer = self._until(peer, connection, buffer, b"\r\n")
+            connection.commands.append(line)
+            verb = line.split(b" ")[0].split(b":")[0].upper().decode("latin-1")
+            if buffer or (verb != "DATA" and select.select([peer], [], [], 0.02 if self._polite() else 0)[0]):
+                connection.ahead = True
+            code = self._answer(peer, verb, line)
+            if verb == "MAIL" and code == 250:
+                mail, recipients = line, []
+            elif verb == "RCPT" and code in (250, 251):
+                recipients.append(line)
+            elif verb == "RSET" or verb == "EHLO":
+                mail, recipients = None, []
+            elif verb == "QUIT":
+                return
+            elif verb == "DATA" and code == 354:
+                data, buffer = self._message(peer, connection, buffer)
+                if data:
+                    self.messages.append(Message(mail, recipients, data))
+                self._answer(peer, "END", data)
+                mail, recipients = None, []
+
+    def _polite(self):
+        return "PIPELINING" not in self.extensions
+
+    def _message(self, peer, connection, buffer):
+        if buffer.startswith(b".\r\n"):
+            return b"", buffer[3:]
+        while len(buffer) < 3:
+            buffer += self._receive(peer, connection)
+            if buffer.startswith(b".\r\n"):
+                return b"", buffer[3:]
+        pieces = bytearray(buffer)
+        seen = 0
+        while (end := pieces.find(b"\r\n.\r\n", max(0, seen - 4))) < 0:
+            seen = len(pieces)
+            pieces += self._receive(peer, connection)
+        return bytes(pieces[:end + 2]), bytes(pieces[end + 5:])
+
+    def _until(self, peer, connection, buffer, end):
+        while end not in buffer:
+            buffer += self._receive(peer, connection)
+        line, rest = buffer.split(end, 1)
+        return line, rest
+
+    def _receive(self, peer, connection):
+        piece = peer.recv(65536)
+        if not piece:
+            raise _Hangup
+        connection.octets += piece
+        return piece
+
+    def _answer(self, peer, verb, line):
+        answer = self.answers.get(verb)
+        if callable(answer):
+            answer = answer(line)
+        if answer is None:
+            answer = self._usual(verb)
+        return self._do(peer, answer)
+
+    def _usual(self, verb):
+        if verb == "EHLO":
+            lines = ["upstream.test", *self.extensions]
+            return b"".join(f"250{' ' if i == len(lines) - 1 else '-'}{text}\r\n".encode()
+                            for i, text in enumerate(lines))
+        return USUAL.get(verb, b"500 5.5.2 what?\r\n")
+
+    def _do(self, peer, answer):
+        if answer is CLOSE:
+            raise _Hangup
+        if answer is HANG:
+            while peer.recv(65536):
+                pass
+            raise _Hangup
+        if isinstance(answer, Then):
+            peer.sendall(answer.octets)
+            self._do(peer, answer.next)
+        elif isinstance(answer, Trickle):
+            for octet in answer.octets:
+                peer.sendall(bytes([octet]))
+            return int(answer.octets[:3])
+        else:
+            peer.sendall(answer)
+            return int(answer[:3]) if answer[:3].isdigit() else 0
+        return 0

@@ -1,0 +1,55 @@
+#include "proxy/capabilities.h"
+
+#include <doctest/doctest.h>
+
+using namespace postern::proxy;
+
+TEST_CASE("capabilities: read from an upstream's EHLO reply") {
+  const Capabilities all{.pipelining = true,
+                         .eight_bit_mime = true,
+                         .smtputf8 = true,
+                         .dsn = true,
+                         .size = true,
+                         .size_limit = 10240000};
+  struct {
+    const char* text;
+    Capabilities want;
+    const char* why;
+  } const cases[] = {
+      {"250-mx\r\n250-pipelining\r\n250-SIZE "
+       "10240000\r\n250-8BitMime\r\n250-SMTPUTF8\r\n250-DSN\r\n250 CHUNKING\r\n",
+       all, "any case"},
+      {"250 mx\r\n", {}, "nothing"},
+      {"250 PIPELINING\r\n", {}, "the first line is a name"},
+      {"250-mx\r\n250 SIZE\r\n", {.size = true}, "no limit named"},
+      {"250-mx\r\n250 SIZE many\r\n", {.size = true}, "a limit that is none"},
+      {"250-mx\r\n250 PIPELININGX\r\n", {}, "another keyword"},
+  };
+  for (const auto& test : cases) {
+    CAPTURE(test.why);
+    CHECK(parse_capabilities({250, test.text}) == test.want);
+  }
+}
+
+TEST_CASE("capabilities: offered again as they were read") {
+  const Capabilities all{.pipelining = true,
+                         .eight_bit_mime = true,
+                         .smtputf8 = true,
+                         .dsn = true,
+                         .size = true,
+                         .size_limit = 7};
+  CHECK(parse_capabilities(ehlo_reply("gate.example", all)) == all);
+  CHECK(ehlo_reply("gate.example", Capabilities{}).text ==
+        "250-gate.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n");
+}
+
+TEST_CASE("capabilities: what a transaction needs") {
+  postern::wire::MailParameters mail;
+  CHECK(missing({}, needed_by(mail)) == "");
+  mail.body = postern::wire::Body::eight_bit_mime;
+  CHECK(missing({}, needed_by(mail)) == "8BITMIME");
+  mail.smtputf8 = true;
+  CHECK(missing({.eight_bit_mime = true}, needed_by(mail)) == "SMTPUTF8");
+  mail.envid = "x";
+  CHECK(missing({.eight_bit_mime = true, .smtputf8 = true}, needed_by(mail)) == "DSN");
+}

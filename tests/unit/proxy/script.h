@@ -1,0 +1,71 @@
+// A dialogue as data (tests/dialogs/*.smtp): what the client sends and gets, what the upstream gets
+// and sends, both in one file.
+//
+//   # a comment
+//   @ upstream PIPELINING SIZE 1000     what the upstream's EHLO offers (default: PIPELINING
+//   8BITMIME SMTPUTF8 DSN SIZE)
+//   @ upstream-greets 554 no            instead of its 220
+//   @ upstream-unreachable
+//   @ untrusted                         the client may not relay
+//   @ store-fails
+//   @ unsubscribed|blocked|bounced|complained ADDRESS
+//   @ whole                             what goes upstream depends on what arrives together: not
+//   cut into pieces
+//   @ header-limit 100                  octets of a header section;  @ received-header: with our
+//   trace line
+//   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
+//   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
+//   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
+//   -| close     the client hangs up
+//   <- LINE      the client gets it; "..." at its end: only the beginning counts
+//   <-| closed   the client is hung up on
+//   => LINE      the upstream gets it, likewise (its EHLO, and RSET before a reuse, are not shown:
+//   the runner answers them)
+//   <= LINE      the upstream sends it, once it got what stands above
+//   <~ 'OCTETS'  the upstream sends just these
+//   =| close     the upstream hangs up;  =| new connection: what follows is on another
+//   =|> closed   the upstream is hung up on; behind a 354: in the middle of data, however much of
+//   it came
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::test {
+
+struct Step {
+  enum class Kind { send, hang_up, expect, expect_closed, new_connection };
+  Kind kind;
+  std::string octets;  // send: for the wire; expect: a line without CRLF
+};
+
+struct Script {
+  std::string name;
+  std::vector<std::string> settings;  // without the "@ "
+  std::vector<Step> client;
+  std::vector<Step> upstream;
+  [[nodiscard]] bool has(std::string_view setting) const;
+};
+
+// Throws std::runtime_error naming file and line: a bad script is a bad test.
+[[nodiscard]] Script read_script(const std::filesystem::path& file);
+[[nodiscard]] std::vector<std::filesystem::path> all_scripts();
+
+struct Variation {
+  std::size_t chunk = std::string::npos;      // octets that the client sends at a time
+  std::size_t write_limit = 1U << 20U;        // that one write of the gate takes
+  std::size_t cut_after = std::string::npos;  // the client hangs up after that many octets
+};
+
+struct Outcome {
+  std::string mismatch;               // empty: every step was met
+  bool session_ended = false;         // after the client went
+  std::size_t client_octets = 0;      // that the script sends in all
+  std::size_t messages_upstream = 0;  // whole messages (CRLF.CRLF) that arrived upstream
+  std::size_t positive_ends = 0;      // 250 that the upstream gave to them
+};
+[[nodiscard]] Outcome play(const Script& script, const Variation& variation);
+
+}  // namespace postern::test

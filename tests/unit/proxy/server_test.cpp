@@ -1,0 +1,228 @@
+// The server with its threads, over real sockets on loopback: sessions on several threads at once,
+// reload, draining.
+#include "proxy/server.h"
+
+#include <atomic>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <boost/asio/write.hpp>
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+using namespace postern;
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+class EmptyContacts final : public policy::ContactReader {
+ public:
+  Result<void> find(const policy::CanonicalAddress& /*address*/,
+                    policy::Findings& findings) override {
+    findings.clear();
+    return {};
+  }
+  Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
+};
+
+const std::string closed = "(closed)";
+
+// A blocking line reader and writer.
+class Peer {
+ public:
+  explicit Peer(tcp::socket socket) : socket_(std::move(socket)) {}
+  // `closed` at the end of the connection.
+  std::string line() {
+    boost::system::error_code error;
+    const auto count = asio::read_until(socket_, buffer_, "\r\n", error);
+    if (error) return closed;
+    std::string text(count, '\0');
+    buffer_.sgetn(text.data(), static_cast<std::streamsize>(count));
+    return text.substr(0, count - 2);
+  }
+  void say(const std::string& text) {
+    boost::system::error_code gone;  // the next line() notices
+    asio::write(socket_, asio::buffer(text + "\r\n"), gone);
+  }
+  std::string ask(const std::string& text) {
+    say(text);
+    return line();
+  }
+
+ private:
+  tcp::socket socket_;
+  asio::streambuf buffer_;
+};
+
+// An upstream that takes everything; a thread for each connection, until the listener is closed.
+class TakingUpstream {
+ public:
+  TakingUpstream() : acceptor_(context_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
+    port_ = acceptor_.local_endpoint().port();
+    thread_ = std::thread([this] {
+      std::vector<std::jthread> served;
+      for (;;) {
+        boost::system::error_code error;
+        tcp::socket socket(context_);
+        acceptor_.accept(socket, error);
+        if (error || stopping_) break;
+        served.emplace_back([](tcp::socket client) { serve(Peer(std::move(client))); },
+                            std::move(socket));
+      }
+    });
+  }
+  ~TakingUpstream() {
+    stopping_ = true;
+    tcp::socket last(context_);
+    boost::system::error_code ignored;
+    last.connect({asio::ip::address_v4::loopback(), port_}, ignored);
+    thread_.join();
+  }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  static void serve(Peer peer) {
+    peer.say("220 upstream ESMTP");
+    bool data = false;
+    for (std::string line = peer.line(); line != closed; line = peer.line()) {
+      if (data && line != ".") continue;
+      data = line == "DATA";
+      peer.say(data ? "354 go on" : "250 Ok");
+    }
+  }
+
+  asio::io_context context_;
+  tcp::acceptor acceptor_;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+struct Running {
+  explicit Running(std::uint16_t upstream_port) {
+    Config config = Config::defaults();
+    config.threads = 2;
+    config.listeners.front().address = {"127.0.0.1", 0};
+    config.upstream.address = {"127.0.0.1", upstream_port};
+    auto created =
+        proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
+                                       .reload = [this, config]() -> std::optional<Config> {
+                                         ++reloads;
+                                         auto changed = config;
+                                         changed.hostname = "reloaded.example";
+                                         return changed;
+                                       },
+                                       .every_second = [] {}});
+    REQUIRE(created.has_value());
+    server = *std::move(created);
+    const auto& text = server->listening().front();
+    const auto from = text.find("127.0.0.1:") + 10;
+    port = static_cast<std::uint16_t>(std::stoi(text.substr(from)));
+    thread = std::thread([this] { server->run(); });
+  }
+  ~Running() {
+    if (thread.joinable()) stop();
+  }
+  void stop() {
+    ::kill(::getpid(), SIGTERM);
+    thread.join();
+  }
+  [[nodiscard]] Peer connect() const {
+    tcp::socket socket(context);
+    socket.connect({asio::ip::address_v4::loopback(), port});
+    return Peer(std::move(socket));
+  }
+
+  mutable asio::io_context context;
+  std::atomic<int> reloads = 0;
+  std::uint16_t port = 0;
+  std::unique_ptr<proxy::Server> server;
+  std::thread thread;
+};
+
+bool send_one(Peer& peer) {
+  const bool asked = peer.ask("MAIL FROM:<a@example.com>").starts_with("250") &&
+                     peer.ask("RCPT TO:<b@example.org>").starts_with("250") &&
+                     peer.ask("DATA").starts_with("354");
+  return asked && peer.ask("Subject: x\r\n\r\nbody\r\n.").starts_with("250");
+}
+
+}  // namespace
+
+TEST_CASE("server: many clients on its threads, every message answered") {
+  TakingUpstream upstream;
+  Running running(upstream.port());
+  std::atomic<int> taken = 0;
+  {
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < 8; ++i) {
+      clients.emplace_back([&] {
+        auto peer = running.connect();
+        if (!peer.line().starts_with("220") || !peer.ask("HELO client").starts_with("250")) return;
+        for (int message = 0; message < 20; ++message) taken += send_one(peer) ? 1 : 0;
+        peer.ask("QUIT");
+      });
+    }
+  }
+  CHECK(taken == 160);
+}
+
+TEST_CASE("server: SIGHUP changes new sessions, not those that are open") {
+  TakingUpstream upstream;
+  Running running(upstream.port());
+  auto before = running.connect();
+  const auto greeting = before.line();
+  CHECK(greeting.starts_with("220 "));
+  ::kill(::getpid(), SIGHUP);
+  std::string seen;
+  for (int attempt = 0; attempt < 10'000 && !seen.starts_with("220 reloaded.example"); ++attempt) {
+    auto after = running.connect();
+    seen = after.line();
+    after.ask("QUIT");
+  }
+  CHECK(seen.starts_with("220 reloaded.example"));
+  CHECK(running.reloads == 1);
+  CHECK(before.ask("HELO client") == "250 " + greeting.substr(4, greeting.find(' ', 4) - 4));
+  CHECK(send_one(before));
+}
+
+TEST_CASE("server: draining lets a message finish and sends the others away") {
+  TakingUpstream upstream;
+  Running running(upstream.port());
+  auto idle = running.connect();
+  CHECK(idle.line().starts_with("220"));
+  CHECK(idle.ask("HELO client").starts_with("250"));
+  auto busy = running.connect();
+  CHECK(busy.line().starts_with("220"));
+  CHECK(busy.ask("HELO client").starts_with("250"));
+  CHECK(busy.ask("MAIL FROM:<a@example.com>").starts_with("250"));
+  CHECK(busy.ask("RCPT TO:<b@example.org>").starts_with("250"));
+  CHECK(busy.ask("DATA").starts_with("354"));
+  ::kill(::getpid(), SIGTERM);
+  CHECK(idle.line().starts_with("421 4.3.2"));
+  CHECK(idle.line() == closed);
+  CHECK(busy.ask("Subject: x\r\n\r\nbody\r\n.").starts_with("250"));
+  CHECK(busy.line().starts_with("421 4.3.2"));
+  running.thread.join();
+}
+
+TEST_CASE("server: a port in use is said, not shared") {
+  TakingUpstream upstream;
+  Config config = Config::defaults();
+  config.listeners.front().address = {"127.0.0.1", upstream.port()};
+  const auto created =
+      proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
+                                     .reload = [] { return std::nullopt; },
+                                     .every_second = [] {}});
+  REQUIRE(!created.has_value());
+  CHECK(created.error().code == Errc::busy);
+}
