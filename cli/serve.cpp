@@ -8,8 +8,10 @@
 #include "proxy/server.h"
 
 #include <csignal>
+#include <expected>
 #include <optional>
 #include <sys/resource.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,19 +19,11 @@ namespace postern::cli {
 
 namespace {
 
-// The file, then the flags over it; every problem is logged. INTERFACE.md: with no file and no
-// flags, the defaults.
-std::optional<Config> read_config(const ServeOptions& options) {
-  Config config = Config::defaults();
-  if (const auto file = find_config(options.config)) {
-    auto loaded = load_config(*file);
-    if (!loaded) {
-      for (const auto& problem : loaded.error()) log::error(to_string(problem, file->string()));
-      return std::nullopt;
-    }
-    config = *std::move(loaded);
-  }
-  if (!options.store.empty()) config.store_path = options.store;
+// The file, then the flags over it. An error is the exit status; what is wrong was said.
+std::expected<Config, int> read_config(const ServeOptions& options) {
+  auto settings = load_settings({.store = options.store, .config = options.config});
+  if (!settings) return std::unexpected(settings.error());
+  Config config = std::move(settings->config);
   const auto endpoint = [](std::string_view flag, const std::string& text, Endpoint& into) {
     if (text.empty()) return true;
     const auto parsed = parse_endpoint(text);
@@ -41,11 +35,13 @@ std::optional<Config> read_config(const ServeOptions& options) {
     return true;
   };
   if (!options.listen.empty()) config.listeners.resize(1);
-  if (!endpoint("--listen", options.listen, config.listeners.front().address)) return std::nullopt;
-  if (!endpoint("--upstream", options.upstream, config.upstream.address)) return std::nullopt;
+  if (!endpoint("--listen", options.listen, config.listeners.front().address) ||
+      !endpoint("--upstream", options.upstream, config.upstream.address)) {
+    return std::unexpected(exit_call);
+  }
   if (!options.web.empty()) {
     log::error("--web: the unsubscribe page is not in this build; leave the option out");
-    return std::nullopt;
+    return std::unexpected(exit_call);
   }
   return config;
 }
@@ -67,7 +63,7 @@ void apply_log_level(const Config& config) {
 int serve(const ServeOptions& options) {
   log::start(log::Level::info);
   const auto config = read_config(options);
-  if (!config) return exit_call;
+  if (!config) return config.error();
   apply_log_level(*config);
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
@@ -76,13 +72,17 @@ int serve(const ServeOptions& options) {
                       .mode = store::Mode::create,
                       .map_size = config->store_map_size,
                       .providers = config->providers});
+  const auto reload = [&]() -> std::optional<Config> {
+    auto again = read_config(options);
+    if (!again) {
+      log::error("the configuration stays as it was");
+      return std::nullopt;
+    }
+    apply_log_level(*again);
+    return *std::move(again);
+  };
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
-                                                .reload =
-                                                    [&] {
-                                                      auto again = read_config(options);
-                                                      if (again) apply_log_level(*again);
-                                                      return again;
-                                                    },
+                                                .reload = reload,
                                                 .every_second = [&] { keeper.look(); }});
   if (!server) {
     log::error(server.error().text);

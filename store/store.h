@@ -118,7 +118,9 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // A reader for one thread. Holds a slot of the reader table and one read transaction that is
-  // renewed for each lookup; must die before the Store. No lock, no allocation on find().
+  // renewed for each lookup; must die before the Store. find() takes no lock and allocates nothing
+  // once it is warm (a provider's rule, a quoted subaddress and a found stream's long name cost a
+  // string each).
   [[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> reader() const;
 
   // Applies changes in one transaction, in their order, and commits with fsync. All or nothing.

@@ -92,6 +92,31 @@ def test_arrives_as_it_was_sent(send, new_gate, postfix, signer, directory):
         assert maildir.fields(got, "Return-Path") == [f"<{SENDER}>"]
 
 
+def test_what_clients_make_of_one_refused_recipient(gate, upstream, directory):
+    """As docs/mail-clients.md says."""
+    gate.run("unsubscribe", RECIPIENT)
+    words = f"550 5.7.1 <{RECIPIENT}>: recipient unsubscribed on "
+    path = directory / "letter.eml"
+    path.write_bytes(letter())
+
+    with smtplib.SMTP(*gate.address, local_hostname="client.test", timeout=DEADLINE) as client:
+        refused = client.sendmail(SENDER, ["other@example.com", RECIPIENT], letter())
+        assert list(refused) == [RECIPIENT] and "recipient unsubscribed on " in refused[RECIPIENT][1].decode()
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail(SENDER, [RECIPIENT], letter())
+    assert len(upstream.messages) == 1
+
+    host, port = gate.address
+    for command in (["curl", "-sSv", f"smtp://{host}:{port}", "--mail-from", SENDER, "--mail-rcpt", "other@example.com",
+                     "--mail-rcpt", RECIPIENT, "--upload-file", path],
+                    ["msmtp", "-C", "/dev/null", "--host", host, "--port", str(port), "--from", SENDER, "--",
+                     "other@example.com", RECIPIENT]):
+        done = subprocess.run(command, input=letter(), capture_output=True, timeout=DEADLINE)
+        assert done.returncode != 0, command
+        assert words in done.stderr.decode(), command
+    assert len(upstream.messages) == 1, "both gave up for the other recipient too"
+
+
 def test_received_line_names_the_client_and_the_gate(new_gate, postfix):
     gate = new_gate(postfix.address).start()
     with smtplib.SMTP(*gate.address, local_hostname="client.test", timeout=DEADLINE) as client:

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -76,6 +77,32 @@ def test_a_store_that_is_not_there_is_made_by_serve(new_gate, upstream):
     gate.start()
     assert rcpt(gate).code == 250
     gate.run("stats")
+
+
+def test_a_store_that_goes_away(gate):
+    """Removed, or a volume that is not mounted any more: an empty store in its place would let everybody through."""
+    gate.run("unsubscribe", "you@example.com")
+    kept = gate.directory / "kept"
+    gate.store.rename(kept)
+    wait_until(lambda: rcpt(gate).code != 550, "the gate notices")
+    gate.store.mkdir(exist_ok=True)  # an empty mount point
+    # It looks every second.
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        answers_451(gate)
+    assert list(gate.store.iterdir()) == [], "none is made in its place"
+    gate.store.rmdir()
+    kept.rename(gate.store)
+    wait_until(lambda: rcpt(gate).code == 550, "the gate opens it again")
+
+
+def test_a_store_that_is_replaced(gate, directory):
+    gate.run("unsubscribe", "old@example.com")
+    run_postern("import", "--store", directory / "other", "-", input="new@example.com\n")
+    shutil.rmtree(gate.store)
+    (directory / "other").rename(gate.store)
+    wait_until(lambda: rcpt(gate, "new@example.com").code == 550, "the gate opens the other one")
+    assert rcpt(gate, "old@example.com").code == 250
 
 
 def test_a_port_in_use(new_gate, upstream):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processes import wait_until
+from processes import POSTERN, wait_until
 from smtp_client import Client, Closed, letter
 
 HEAD = b"From: <news@example.org>\r\nSubject: x\r\n\r\n"
@@ -208,6 +208,18 @@ def test_a_message_pipelined_behind_a_refused_data(gate, upstream):
     assert upstream.messages == [] and not any(b"evil" in line for line in upstream.commands())
 
 
+def test_what_is_announced_as_data_is_no_command(gate, upstream):
+    """BDAT is not offered; who sends it anyway means the octets behind it as a message."""
+    hidden = b"RSET\r\nMAIL FROM:<evil@example.net>\r\nRCPT TO:<victim@example.com>\r\n"
+    with Client(gate.address) as client:
+        assert client.envelope(["you@example.com"])[0].code == 250
+        client.send(b"BDAT %d LAST\r\n" % len(hidden) + hidden + b"QUIT\r\n")
+        assert client.reply().code in (502, 503)
+        assert client.reply().code in (221, 421), "QUIT is next, unless it hangs up"
+        assert client.ended()
+    assert not any(b"evil" in line for line in upstream.commands())
+
+
 def test_clients_that_come_and_go(gate, upstream):
     for octets in (b"", b"EHLO", b"EHLO client.test\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\n"):
         for _ in range(20):
@@ -219,6 +231,7 @@ def test_clients_that_come_and_go(gate, upstream):
     wait_until(lambda: len(upstream.messages) == 1, "the message after them")
 
 
+@pytest.mark.skipif(b"__asan_init" in POSTERN.read_bytes(), reason="a sanitizer keeps what was freed")
 def test_a_large_message_costs_no_memory(new_gate, sink):
     """Memory is bounded by buffers, whatever the message's size."""
     gate = new_gate(sink.address).start()
@@ -231,9 +244,9 @@ def test_a_large_message_costs_no_memory(new_gate, sink):
         assert client.ask("DATA").code == 354
         client.send(HEAD)
         most = 0
-        for _ in range(90):
+        for _ in range(55):
             client.send(block)
             most = max(most, gate.process.memory())
         client.send(b".\r\n")
         assert client.reply().code == 250
-    assert most - before < 20 << 20, f"{(most - before) >> 20} MiB more for a message of {90 * len(block) >> 20} MiB"
+    assert most - before < 20 << 20, f"{(most - before) >> 20} MiB more for a message of {55 * len(block) >> 20} MiB"
