@@ -19,22 +19,28 @@ class StoreKeeper::Reader final : public policy::ContactReader {
   explicit Reader(StoreKeeper& keeper) : keeper_(keeper) { renew(); }
 
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
-    refresh();
+    follow();
     if (!reader_) return fail(Errc::io, problem_);
     return reader_->find(address, findings);
   }
 
   Result<std::string> note(const policy::EventId& event) override {
-    refresh();
+    follow();
     if (!reader_) return fail(Errc::io, problem_);
     return reader_->note(event);
   }
 
+  // A reader that could not be had (every slot taken) is asked for again.
   void refresh() override {
-    if (keeper_.generation_.load(std::memory_order_acquire) != generation_) renew();
+    follow();
+    if (store_ && !reader_) renew();
   }
 
  private:
+  void follow() {
+    if (keeper_.generation_.load(std::memory_order_acquire) != generation_) renew();
+  }
+
   void renew() {
     reader_.reset();
     const std::scoped_lock lock(keeper_.mutex_);
@@ -76,6 +82,29 @@ void StoreKeeper::set(std::shared_ptr<store::Store> store, std::string problem) 
   generation_.fetch_add(1, std::memory_order_release);
 }
 
+void StoreKeeper::open() {
+  const bool there = data_file().has_value();
+  auto opened = store::Store::open(options_);
+  if (!opened) {
+    if (opened.error().text == problem_) return;
+    log::error(fmt::format("store: {}; recipients are deferred until it can be opened",
+                           opened.error().text));
+    set(nullptr, std::move(opened).error().text);
+    return;
+  }
+  if (there) {
+    log::info(fmt::format("store {}: open", options_.path.string()));
+  } else {
+    log::warning(fmt::format("store {}: was not there; a new one was made, and it is empty",
+                             options_.path.string()));
+  }
+  // From now on a store that is missing was lost: an empty one in its place would let everybody
+  // through.
+  options_.mode = store::Mode::read_write;
+  opened_ = data_file();
+  set(*std::move(opened), {});
+}
+
 void StoreKeeper::look() {
   if (store_ && data_file() != opened_) {
     log::error(fmt::format(
@@ -83,18 +112,7 @@ void StoreKeeper::look() {
         options_.path.string()));
     set(nullptr, fmt::format("the store {} was removed or replaced", options_.path.string()));
   }
-  if (!store_) {
-    auto opened = store::Store::open(options_);
-    if (opened) {
-      opened_ = data_file();
-      log::info(fmt::format("store {}: open", options_.path.string()));
-      set(*std::move(opened), {});
-    } else if (opened.error().text != problem_) {
-      log::error(fmt::format("store: {}; recipients are deferred until it can be opened",
-                             opened.error().text));
-      set(nullptr, std::move(opened).error().text);
-    }
-  }
+  if (!store_) open();
   if (store_ && looks_++ % looks_between_clearings == 0) {
     if (const auto cleared = store_->clear_stale_readers(); !cleared)
       log::warning(cleared.error().text);

@@ -36,9 +36,10 @@ class StoreKeeper {
     friend bool operator==(const File&, const File&) = default;
   };
   [[nodiscard]] std::optional<File> data_file() const;
+  void open();
   void set(std::shared_ptr<store::Store> store, std::string problem);
 
-  const store::Options options_;
+  store::Options options_;
   std::mutex mutex_;  // guards store_ and problem_; readers take it only when generation_ moved
   std::shared_ptr<store::Store> store_;
   std::string problem_;

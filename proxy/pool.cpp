@@ -60,7 +60,7 @@ asio::awaitable<Result<Lease>> Pool::acquire(bool fresh) {
     }
     if (open_ < settings_.connections) co_return co_await connect_new();
     if (std::chrono::steady_clock::now() >= give_up) {
-      co_return fail(Errc::timeout, "every upstream connection is in use");
+      co_return fail(Errc::busy, "every upstream connection is in use");
     }
     asio::steady_timer turn(executor_, give_up);
     waiting_.push_back(&turn);

@@ -70,7 +70,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   // A connection that is clean but for a RSET it may owe. `fresh`: never a used one. Waits up to
-  // timeouts.pool where all are out. Errors are for the log: the client gets 451 4.4.1.
+  // timeouts.pool where all are out. Errc::busy where none became free: the client gets 451 4.4.1.
   [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(bool fresh = false);
 
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.

@@ -25,8 +25,11 @@ namespace {
 
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 
+// No more than there may be upstream connections: each thread has its own pool.
 std::uint32_t thread_count(const Config& config) {
-  return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
+  const auto wanted =
+      config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
+  return std::min(wanted, config.upstream.connections);
 }
 
 std::shared_ptr<const WorkerSettings> worker_settings(const Config& config) {
@@ -43,7 +46,7 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config) {
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
-                    .connections = std::max(1U, config.upstream.connections / thread_count(config)),
+                    .connections = config.upstream.connections / thread_count(config),
                     .idle_close = config.upstream.idle_close,
                     .timeouts = config.timeouts};
   return settings;

@@ -141,8 +141,10 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
     auto lease = co_await context_.pool.acquire(fresh);
     if (!lease) {
       log::warning(fmt::format("{} upstream: {}", id_, lease.error().text));
-      answers.failure =
-          make_reply(451, "4.4.1", "the upstream server cannot be reached, try again later");
+      const auto* const text = lease.error().code == Errc::busy
+                                   ? "the upstream server is busy, try again later"
+                                   : "the upstream server cannot be reached, try again later";
+      answers.failure = make_reply(451, "4.4.1", text);
       co_return answers;
     }
     upstream_ = *std::move(lease);

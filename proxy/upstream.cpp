@@ -138,8 +138,13 @@ awaitable<Result<void>> Upstream::send(std::span<const std::string_view> pieces)
 
 awaitable<Result<Reply>> Upstream::finish() {
   auto reply = co_await read_reply(timeouts_.data_end);
-  if (reply && !input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
-  co_return reply;
+  if (!reply || input_.empty()) co_return reply;
+  // A server may announce its end at any time (RFC 5321 section 3.8): that takes nothing back of
+  // what it said before.
+  const auto next = wire::parse_reply(input_);
+  const bool farewell = next.state == ParsedReply::State::complete && next.reply.code == 421;
+  if (farewell && next.consumed == input_.size()) co_return reply;
+  co_return fail(Errc::invalid, "more replies than commands");
 }
 
 bool Upstream::quiet() {

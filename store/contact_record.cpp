@@ -70,8 +70,11 @@ void encode(const policy::Scope& scope, OctetWriter& out) {
 
 void decode(OctetReader& in, policy::Scope& scope) {
   const std::uint8_t kind = in.u8();
-  if (kind > static_cast<std::uint8_t>(policy::Scope::Kind::stream)) in.fail();
-  scope.kind = static_cast<policy::Scope::Kind>(kind);
+  if (kind <= static_cast<std::uint8_t>(policy::Scope::Kind::stream)) {
+    scope.kind = static_cast<policy::Scope::Kind>(kind);
+  } else {
+    in.fail();
+  }
   scope.stream = in.text(policy::max_stream_name);
 }
 
@@ -89,11 +92,12 @@ void decode(OctetReader& in, std::optional<Time>& time) {
 
 void decode(OctetReader& in, policy::HoldKind& kind) {
   const std::uint8_t number = in.u8();
-  if (number < static_cast<std::uint8_t>(policy::HoldKind::unsubscribed) ||
-      number > static_cast<std::uint8_t>(policy::HoldKind::blocked)) {
+  if (number >= static_cast<std::uint8_t>(policy::HoldKind::unsubscribed) &&
+      number <= static_cast<std::uint8_t>(policy::HoldKind::blocked)) {
+    kind = static_cast<policy::HoldKind>(number);
+  } else {
     in.fail();
   }
-  kind = static_cast<policy::HoldKind>(number);
 }
 
 void encode(const policy::Contact& contact, OctetWriter& out) {

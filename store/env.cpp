@@ -21,6 +21,13 @@ constexpr unsigned max_readers = 1024;  // threads of every process that has the
 // this, which still holds hundreds of millions of contacts.
 constexpr std::uint64_t smallest_fallback = 64ULL << 30U;
 
+bool nearly_full(const std::filesystem::path& directory) {
+  constexpr std::uintmax_t one_batch = 1ULL << 20U;
+  std::error_code error;
+  const auto space = std::filesystem::space(directory, error);
+  return !error && space.available < one_batch;
+}
+
 Error explain(int code, std::string_view doing, const std::filesystem::path& directory) {
   const auto text = [&](std::string_view why) {
     return fmt::format("cannot {} the store at {}: {}", doing, directory.string(), why);
@@ -54,6 +61,10 @@ Error explain(int code, std::string_view doing, const std::filesystem::path& dir
       return {Errc::io, text(fmt::format("permission denied (it belongs to {}, who must be able to "
                                          "write lock.mdb even to read)",
                                          owner_of(directory)))};
+    case EIO:
+      // LMDB's word for a short write, which is what a disk gives while it fills up.
+      if (nearly_full(directory)) return {Errc::full, text("the disk is full")};
+      return {Errc::io, text("input/output error: look at the system's log for the disk")};
     default:
       return {Errc::io, text(::mdb_strerror(code))};
   }

@@ -16,8 +16,8 @@ inline constexpr std::size_t max_note = 1000;   // and of its personal text
 
 struct EventRecord {
   ContactKey contact{};
-  Time happened{};
-  Time recorded{};
+  Time happened;
+  Time recorded;
   std::string source;
   policy::Facts facts;
 };

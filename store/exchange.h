@@ -77,13 +77,13 @@ class RowReader {
 enum class ExportFormat : std::uint8_t { csv, jsonl, postfix };
 struct ExportOptions {
   std::optional<RowStatus> status;
-  std::string stream;
+  std::string stream;  // what is about this stream, or about every (marketing) stream
   ExportFormat format = ExportFormat::csv;
   Time now{};
 };
 // One row a hold that stands (and a consent): what import reads back without loss, dates and scopes
-// included. `postfix`: an access map, one line an address. Pages through the store: no long read
-// transaction.
+// included; a hold that was lifted for some streams goes out whole. `postfix`: an access map, one
+// line an address. Pages through the store: no long read transaction.
 [[nodiscard]] Result<std::uint64_t> export_rows(const Store& store, std::ostream& out,
                                                 const ExportOptions& options);
 

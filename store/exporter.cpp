@@ -20,10 +20,10 @@ struct OutRow {
   std::string_view address;
   std::string_view status;
   std::string_view stream;
-  std::string date{};
-  std::string until{};
-  std::string source{};
-  std::string reason{};
+  std::string date;
+  std::string until;
+  std::string source;
+  std::string reason;
 };
 
 std::string_view status_of(RowStatus status) {
@@ -152,7 +152,9 @@ class Exporter {
                        .status = store::status_of(status_of(hold.kind)),
                        .stream = stream_of(hold.scope, whole),
                        .date = format_time(hold.date),
-                       .until = hold.until ? format_time(*hold.until) : ""};
+                       .until = hold.until ? format_time(*hold.until) : "",
+                       .source = {},
+                       .reason = {}};
       if (auto done = write(row, hold.event); !done) return done;
     }
     for (const policy::Consent& consent : record.contact.consents) {
@@ -160,7 +162,10 @@ class Exporter {
       const OutRow row{.address = record.address.text,
                        .status = store::status_of(RowStatus::subscribed),
                        .stream = stream_of(consent.scope, false),
-                       .date = format_time(consent.date)};
+                       .date = format_time(consent.date),
+                       .until = {},
+                       .source = {},
+                       .reason = {}};
       if (auto done = write(row, consent.event); !done) return done;
     }
     return {};
