@@ -130,13 +130,6 @@ std::string to_string(const Endpoint& endpoint) {
             : fmt::format("{}:{}", endpoint.host, endpoint.port);
 }
 
-bool is_loopback(const Endpoint& endpoint) {
-  if (equal_nocase(endpoint.host, "localhost")) return true;
-  const auto ip = parse_ip(endpoint.host);
-  return ip && std::ranges::any_of(loopback_networks(),
-                                   [&](const Network& network) { return network.contains(*ip); });
-}
-
 Result<IpAddress> parse_ip(std::string_view text) {
   if (const auto v4 = parse_v4(text)) return *v4;
   if (const auto v6 = parse_v6(text)) return *v6;

@@ -21,8 +21,6 @@ struct Endpoint {
 };
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
-// The host is 127.0.0.0/8, ::1 or "localhost".
-[[nodiscard]] bool is_loopback(const Endpoint& endpoint);
 
 // An IP address as 16 octets; IPv4 is mapped (::ffff:0:0/96), so that a v4 client of a v6 socket is
 // still itself.

@@ -78,6 +78,10 @@ int serve(const ServeOptions& options) {
       log::error("the configuration stays as it was");
       return std::nullopt;
     }
+    if (again->store_path != config->store_path ||
+        again->store_map_size != config->store_map_size || again->providers != config->providers) {
+      log::warning("[store] and [[provider]] change with a restart only");
+    }
     apply_log_level(*again);
     return *std::move(again);
   };

@@ -84,6 +84,9 @@ void StoreKeeper::set(std::shared_ptr<store::Store> store, std::string problem) 
 
 void StoreKeeper::open() {
   const bool there = data_file().has_value();
+  // Once it was there, a store that is missing was lost: an empty one in its place would let
+  // everybody through.
+  if (there) options_.mode = store::Mode::read_write;
   auto opened = store::Store::open(options_);
   if (!opened) {
     if (opened.error().text == problem_) return;
@@ -98,15 +101,14 @@ void StoreKeeper::open() {
     log::warning(fmt::format("store {}: was not there; a new one was made, and it is empty",
                              options_.path.string()));
   }
-  // From now on a store that is missing was lost: an empty one in its place would let everybody
-  // through.
   options_.mode = store::Mode::read_write;
   opened_ = data_file();
   set(*std::move(opened), {});
 }
 
 void StoreKeeper::look() {
-  if (store_ && data_file() != opened_) {
+  const auto file = data_file();
+  if (store_ && (!file || file != opened_)) {
     log::error(fmt::format(
         "store {}: was removed or replaced; recipients are deferred until it can be opened",
         options_.path.string()));

@@ -30,6 +30,11 @@ bool is_client_error(const Reply& reply) {
   return (reply.code >= 500 && reply.code <= 504) || reply.code == 555;
 }
 
+// Of one plan: the rest waits for the next, so that a client that does not read its replies costs
+// little.
+constexpr std::size_t max_replies = 1'000;
+constexpr std::size_t max_reply_octets = 32UL * 1024;
+
 }  // namespace
 
 Reply Dialogue::greeting() const {
@@ -38,7 +43,8 @@ Reply Dialogue::greeting() const {
 
 Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
   Plan plan;
-  while (!plan.ends_session && !plan.asks_data) {
+  while (!plan.ends_session && !plan.asks_data && plan.replies.size() < max_replies &&
+         plan.reply_octets < max_reply_octets) {
     if (octets_to_drop_ > 0) {
       const auto count = std::min<std::uint64_t>(octets_to_drop_, input.size());
       input.remove_prefix(count);
@@ -52,7 +58,7 @@ Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
       continue;
     }
     if (line.state == wire::Line::State::bare) {
-      add(plan, make_reply(500, "5.5.2", "a command line must not hold a bare CR or LF, or NUL"));
+      add(plan, no_command(plan, "a command line must not hold a bare CR or LF, or NUL"));
     } else {
       const auto command = wire::parse_command(line.text);
       if (depends_on_pending(command, plan)) break;
@@ -65,6 +71,14 @@ Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
   return plan;
 }
 
+// A line that is no command. Behind a DATA that was refused it is the beginning of a message that
+// did not wait for the 354: what follows is never read as commands (DESIGN.md 7).
+Reply Dialogue::no_command(Plan& plan, std::string_view text) {
+  if (!after_refused_data_) return make_reply(500, "5.5.2", text);
+  plan.ends_session = true;
+  return make_reply(421, "4.7.0", "data sent before the go-ahead");
+}
+
 bool Dialogue::drop_line(std::string_view& input, Plan& plan) {
   const auto end = input.find("\r\n");
   if (end == std::string_view::npos) {
@@ -74,7 +88,7 @@ bool Dialogue::drop_line(std::string_view& input, Plan& plan) {
   }
   input.remove_prefix(end + 2);
   dropping_line_ = false;
-  add(plan, make_reply(500, "5.5.2", "line too long"));
+  add(plan, no_command(plan, "line too long"));
   return true;
 }
 
@@ -97,20 +111,23 @@ void Dialogue::add(Plan& plan, std::optional<Reply> reply) {
     reply = make_reply(421, "4.7.0", "too many errors");
     plan.ends_session = true;
   }
+  plan.reply_octets += reply ? reply->text.size() : 0;
   plan.replies.push_back(std::move(reply).value_or(Reply{}));
 }
 
 std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
                                       const Capabilities& offered) {
+  if (after_refused_data_ && command.verb == Verb::unknown) return no_command(plan, {});
+  after_refused_data_ = false;
   if (command.error) return *command.error;
   switch (command.verb) {
     case Verb::helo:
     case Verb::ehlo:
       return hello(command, plan, offered);
     case Verb::mail:
-      return mail(command, plan, offered);
+      return mail(command, plan);
     case Verb::rcpt:
-      return rcpt(command, plan, offered);
+      return rcpt(command, plan);
     case Verb::data:
       return data(plan);
     case Verb::rset:
@@ -140,10 +157,11 @@ Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabiliti
   abandon(plan);
   helo_ = command.argument;
   extended_ = command.verb == Verb::ehlo;
+  told_ = offered;
   return extended_ ? ehlo_reply(rules_.hostname, offered) : make_reply(250, "", rules_.hostname);
 }
 
-Reply Dialogue::mail(const wire::Command& command, Plan& plan, const Capabilities& offered) {
+Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
   if (helo_.empty()) return make_reply(503, "5.5.1", "send EHLO or HELO first");
   // Some clients, refused one RCPT, never send RSET: nothing was accepted, so nothing is lost by
   // starting afresh. The old transaction goes even when this MAIL is refused: a pipelined RCPT must
@@ -151,30 +169,28 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan, const Capabilitie
   if (transaction_ && transaction_->accepted > 0)
     return make_reply(503, "5.5.1", "nested MAIL command");
   abandon(plan);
-  if (const auto extension = missing(offered, needed_by(command.mail)); !extension.empty()) {
+  if (const auto extension = missing(told_, needed_by(command.mail)); !extension.empty()) {
     return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
   }
-  if (offered.size_limit != 0 && command.mail.size.value_or(0) > offered.size_limit) {
-    return make_reply(
-        552, "5.3.4",
-        fmt::format("message size exceeds the limit of {} octets", offered.size_limit));
+  if (told_.size_limit != 0 && command.mail.size.value_or(0) > told_.size_limit) {
+    return make_reply(552, "5.3.4",
+                      fmt::format("message size exceeds the limit of {} octets", told_.size_limit));
   }
   transaction_.emplace();
   transaction_->reverse_path = command.path;
   transaction_->parameters = command.mail;
   transaction_->needs = needed_by(command.mail);
   // A hint: left out where the upstream does not offer SIZE.
-  transaction_->needs.size = command.mail.size && offered.size;
+  transaction_->needs.size = command.mail.size && told_.size;
   transaction_->stream = &check_.stream_of(command.path);
   return make_reply(250, "2.1.0", "Ok");
 }
 
-std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
-                                    const Capabilities& offered) {
+std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
   if (!rules_.may_relay)
     return make_reply(554, "5.7.1", "relay access denied: this client may not relay");
-  if (const auto extension = missing(offered, needed_by(command.recipient)); !extension.empty()) {
+  if (const auto extension = missing(told_, needed_by(command.recipient)); !extension.empty()) {
     return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
   }
   auto& transaction = *transaction_;
@@ -198,6 +214,7 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
 }
 
 std::optional<Reply> Dialogue::data(Plan& plan) {
+  after_refused_data_ = true;  // until it turns out to go ahead
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL and RCPT before DATA");
   auto& transaction = *transaction_;
   if (transaction.broken && transaction.accepted > 0) {
@@ -271,6 +288,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       if (is_data) settled.go_ahead = said->code == 354;
     }
   }
+  if (settled.go_ahead) after_refused_data_ = false;
   // A DATA that did not go ahead ends the transaction where there was something to send.
   if (plan.asks_data && !settled.go_ahead && (transaction.accepted > 0 || settled.drop_upstream))
     transaction_.reset();

@@ -43,6 +43,7 @@ struct Plan {
   };
   std::vector<wire::Reply>
       replies;                    // one for each command; code 0 where the upstream has to say it
+  std::size_t reply_octets = 0;   // of those that are ours
   std::vector<Forward> forwards;  // what goes upstream, in order
   std::string octets;             // their command lines; MAIL is in front of them, up to `mail_end`
   std::size_t mail_end = 0;       // 0: MAIL is not among them: it is open upstream already
@@ -56,6 +57,7 @@ struct Answers {
   std::optional<wire::Reply> mail;     // the reply to MAIL, where it was sent and answered
   std::vector<wire::Reply> replies;    // to `forwards`, in order; fewer where the upstream failed
   std::optional<wire::Reply> failure;  // answers the rest: 451 4.4.1 or 4.4.2
+  std::string why;                     // of a failure, for the log
   bool gone = false;  // it failed because the connection was gone, not by what it said
 };
 
@@ -73,8 +75,9 @@ class Dialogue {
   [[nodiscard]] wire::Reply greeting() const;
 
   // Takes as many whole commands of `input` as can be decided together and removes them from it:
-  // all of them, or up to DATA or QUIT, or up to one whose answer hangs on what the upstream says
-  // to those before. `offered` is what our EHLO says. No replies: input held no whole line.
+  // all of them, or up to DATA or QUIT, up to a bounded number of replies, or up to one whose
+  // answer hangs on what the upstream says to those before. `offered` is what our EHLO says. No
+  // replies: input held no whole line.
   [[nodiscard]] Plan take(std::string_view& input, const Capabilities& offered);
 
   struct Settled {
@@ -99,13 +102,12 @@ class Dialogue {
                                                   const Capabilities& offered);
   [[nodiscard]] wire::Reply hello(const wire::Command& command, Plan& plan,
                                   const Capabilities& offered);
-  [[nodiscard]] wire::Reply mail(const wire::Command& command, Plan& plan,
-                                 const Capabilities& offered);
-  [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan,
-                                                const Capabilities& offered);
+  [[nodiscard]] wire::Reply mail(const wire::Command& command, Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan);
   [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
   void forward_mail(Plan& plan);
   void abandon(Plan& plan);
+  [[nodiscard]] wire::Reply no_command(Plan& plan, std::string_view text);
   void add(Plan& plan, std::optional<wire::Reply> reply);
   [[nodiscard]] bool drop_line(std::string_view& input, Plan& plan);
 
@@ -114,6 +116,9 @@ class Dialogue {
   std::string helo_;
   bool extended_ = false;
   std::uint32_t errors_ = 0;
+  Capabilities told_;  // what our last reply to EHLO offered: the client may count on it
+  bool after_refused_data_ =
+      false;  // a client that did not wait for the 354 would send its message now
   std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands
   bool dropping_line_ = false;        // the rest of an over-long line is still to come
   std::optional<Transaction> transaction_;

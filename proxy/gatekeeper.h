@@ -24,15 +24,16 @@ class RecipientCheck {
                                                          bool utf8) = 0;
 };
 
-// One for each session's configuration and thread; the reader and its scratch belong to the thread.
+// One for each session's configuration and thread; the reader and the scratch belong to the thread.
 class Gatekeeper final : public RecipientCheck {
  public:
   using Clock = Time (*)();
   // `session`: its id, for the log.
-  Gatekeeper(std::string session, policy::ContactReader& reader,
+  Gatekeeper(std::string session, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock)
       : session_(std::move(session)),
         reader_(reader),
+        findings_(findings),
         streams_(std::move(streams)),
         clock_(clock) {}
 
@@ -46,9 +47,9 @@ class Gatekeeper final : public RecipientCheck {
  private:
   std::string session_;
   policy::ContactReader& reader_;
+  policy::Findings& findings_;
   std::shared_ptr<const policy::Streams> streams_;
   Clock clock_;
-  policy::Findings findings_;
 };
 
 }  // namespace postern::proxy

@@ -76,7 +76,7 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
   }
   // Usually the whole section is in the first piece, and nothing is copied.
   const bool direct = header_.empty() && held.empty();
-  const auto searched = header_.size() < 3 ? 0 : header_.size() - 3;
+  const auto searched = header_.size();
   if (!direct) header_.append(held).append(octets);
   const std::string_view seen = direct ? octets : std::string_view(header_);
   const auto end = wire::header_end(seen, direct ? 0 : searched);

@@ -91,6 +91,7 @@ asio::awaitable<Result<Lease>> Pool::connect_new() {
 void Pool::forget_capabilities() {
   offered_ = Capabilities::unknown_upstream();
   reached_ = false;
+  close_idle(std::chrono::steady_clock::time_point::max());  // they would be asked nothing new
 }
 
 void Pool::take_back(std::unique_ptr<Upstream> upstream) {

@@ -76,6 +76,8 @@ class Pool {
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.
   [[nodiscard]] const Capabilities& offered() const { return offered_; }
   [[nodiscard]] bool reached() const { return reached_; }
+  // Until it was reached: what an earlier pool learnt of the same upstream.
+  void assume(const Capabilities& offered) { offered_ = offered; }
   // An upstream turned out to lack what it offered before: learn anew.
   void forget_capabilities();
 

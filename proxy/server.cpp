@@ -32,7 +32,7 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config) {
+std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads) {
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   for (const auto& listener : config.listeners) {
@@ -46,22 +46,42 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config) {
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
-                    .connections = config.upstream.connections / thread_count(config),
+                    .connections = std::max<std::size_t>(1, config.upstream.connections / threads),
                     .idle_close = config.upstream.idle_close,
                     .timeouts = config.timeouts};
   return settings;
 }
 
-bool same_sockets(const Config& a, const Config& b) {
-  const auto address = [](const ListenerConfig& listener) { return listener.address; };
-  return std::ranges::equal(a.listeners, b.listeners, {}, address, address) &&
-         a.threads == b.threads;
+// The new tables for the sockets that are open, found by their addresses: never by their place in
+// the file, or one socket would get the trust of another. A socket whose table is gone keeps what
+// it had. False where the file wants sockets that only a restart can open or close.
+bool keep_sockets(const Config& before, Config& now) {
+  const auto wanted = std::exchange(now.listeners, before.listeners);
+  bool same = wanted.size() == before.listeners.size();
+  for (auto& listener : now.listeners) {
+    const auto found = std::ranges::find(wanted, listener.address, &ListenerConfig::address);
+    if (found == wanted.end()) {
+      same = false;
+    } else {
+      listener = *found;
+    }
+  }
+  return same;
+}
+
+bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
+  if (a.port() != b.port() || a.protocol() != b.protocol()) return false;
+  return a.address() == b.address() || a.address().is_unspecified() || b.address().is_unspecified();
 }
 
 }  // namespace
 
 Server::Server(const Config& config, Hooks hooks)
-    : config_(config), hooks_(std::move(hooks)), clock_(context_), grace_(context_) {
+    : config_(config),
+      hooks_(std::move(hooks)),
+      signals_(context_, SIGTERM, SIGINT, SIGHUP),
+      clock_(context_),
+      grace_(context_) {
   count_.limit = config.limits.connections;
 }
 
@@ -73,12 +93,23 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   for (const auto& listener : config.listeners) {
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());
+    const auto other =
+        std::ranges::find_if(addresses, [&](const auto& had) { return overlap(had, *address); });
+    if (other != addresses.end()) {
+      return fail(
+          Errc::busy,
+          fmt::format(
+              "listeners on {} and {} would share connections: give each an address or port "
+              "of its own",
+              to_string(*other), to_string(*address)));
+    }
     addresses.push_back(*address);
     server->listening_.push_back(
         fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
-  const auto settings = worker_settings(config);
-  for (std::uint32_t index = 0; index < thread_count(config); ++index) {
+  const auto threads = thread_count(config);
+  const auto settings = worker_settings(config, threads);
+  for (std::uint32_t index = 0; index < threads; ++index) {
     auto worker =
         std::make_unique<Worker>(index, settings, server->hooks_.reader(), server->count_);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -109,9 +140,8 @@ void Server::run() {
 }
 
 awaitable<void> Server::handle_signals() {
-  asio::signal_set signals(context_, SIGTERM, SIGINT, SIGHUP);
   for (;;) {
-    const auto [error, signal] = co_await signals.async_wait(as_values);
+    const auto [error, signal] = co_await signals_.async_wait(as_values);
     if (error) co_return;
     if (signal == SIGHUP) {
       reload();
@@ -135,20 +165,17 @@ void Server::begin_drain() {
 }
 
 void Server::reload() {
+  if (draining_) return;
   auto config = hooks_.reload();
   if (!config) return;
-  if (!same_sockets(config_, *config)) {
+  if (!keep_sockets(config_, *config) || config_.threads != config->threads) {
     log::warning(
-        "listeners' addresses and threads change with a restart only; the rest of the "
-        "configuration is in use");
-    config->listeners.resize(config_.listeners.size());
-    for (std::size_t i = 0; i < config_.listeners.size(); ++i)
-      config->listeners[i].address = config_.listeners[i].address;
-    config->threads = config_.threads;
+        "listeners and threads come and go with a restart only; the rest of the configuration is "
+        "in use");
   }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings = worker_settings(config_);
+  const auto settings = worker_settings(config_, workers_.size());
   for (const auto& worker : workers_) worker->reload(settings);
   log::info("configuration read anew: new sessions use it");
 }

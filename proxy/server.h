@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/signal_set.hpp>
+
 namespace postern::proxy {
 
 class Server {
@@ -49,6 +51,7 @@ class Server {
   Hooks hooks_;
   SessionCount count_;
   boost::asio::io_context context_{1};
+  boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer grace_;
   std::vector<std::string> listening_;

@@ -21,6 +21,9 @@ namespace {
 constexpr std::chrono::seconds farewell_limit{5};
 // What a session keeps of its input while it waits for more.
 constexpr std::size_t idle_capacity = 512;
+// Commands are short: what is read of them at a time bounds what a client that does not read its
+// replies can cost.
+constexpr std::size_t command_read = 64UL * 1024;
 
 Dialogue::Rules rules_for(const SessionSettings& settings, const IpAddress& peer) {
   const auto trusts = [&](const Network& network) { return network.contains(peer); };
@@ -39,31 +42,38 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
       peer_(peer),
       context_(context),
       settings_(std::move(settings)),
-      gatekeeper_(id_, context_.contacts, settings_->streams, context_.clock),
+      gatekeeper_(id_, context_.contacts, context_.findings, settings_->streams, context_.clock),
       dialogue_(rules_for(*settings_, peer_), gatekeeper_) {}
 
 void Session::drain() {
   draining_ = true;
-  if (awaiting_command_) client_->cancel();
+  if (awaiting_command_) {
+    client_->cancel();
+  } else if (upstream_ && !relaying_) {
+    upstream_->cancel();
+  }
 }
 
 awaitable<void> Session::run() {
   bool open = co_await send(dialogue_.greeting().text);
-  while (open) {
+  while (open && !draining_) {
     Plan plan = take({});
     if (plan.replies.empty()) {
       awaiting_command_ = true;
-      const auto got = draining_ ? fail(Errc::cancelled, "draining")
-                                 : co_await receive(settings_->timeouts.command);
+      const auto got = co_await receive(settings_->timeouts.command, command_read);
       awaiting_command_ = false;
       if (!got) {
         co_await farewell(got.error());
+        open = false;
         break;
       }
+      if (log::enabled(log::Level::debug))
+        log::debug(fmt::format("{} -> {}", id_, printable(*got, 2000)));
       plan = take(*got);
     }
     if (!plan.replies.empty()) open = co_await serve(std::move(plan));
   }
+  if (open && draining_) co_await farewell({Errc::cancelled, "draining"});
   upstream_.give_back_open();
   client_->close();
 }
@@ -79,18 +89,21 @@ Plan Session::take(std::string_view octets) {
   } else {
     pending_.erase(0, before - input.size());
   }
-  if (pending_.empty() && pending_.capacity() > idle_capacity) pending_ = {};
+  if (pending_.capacity() > pending_.size() + idle_capacity) pending_.shrink_to_fit();
   return plan;
 }
 
 // The view is into the thread's buffer: it must be used up before the next co_await.
-awaitable<Result<std::string_view>> Session::receive(std::chrono::milliseconds limit) {
+awaitable<Result<std::string_view>> Session::receive(std::chrono::milliseconds limit,
+                                                     std::size_t at_most) {
+  const auto buffer = context_.buffer.first(std::min(at_most, context_.buffer.size()));
   for (;;) {
     if (auto ready = co_await client_->wait_readable(limit); !ready)
       co_return std::unexpected(ready.error());
-    const auto got = client_->read_now(context_.buffer);
+    const auto got = client_->read_now(buffer);
     if (!got) co_return std::unexpected(got.error());
-    if (*got > 0) co_return std::string_view(context_.buffer.data(), *got);
+    if (*got > 0) co_return std::string_view(buffer.data(), *got);
+    if (draining_ && awaiting_command_) co_return fail(Errc::cancelled, "draining");
   }
 }
 
@@ -99,9 +112,10 @@ awaitable<bool> Session::serve(Plan plan) {
   Dialogue::Settled settled;
   if (!plan.forwards.empty()) settled = co_await ask_upstream(plan);
   std::string replies;
+  replies.reserve(plan.reply_octets);
   for (const auto& reply : plan.replies) replies += reply.text;
   bool open = !plan.ends_session;
-  if (plan.asks_data && !settled.go_ahead && !pending_.empty()) {
+  if (plan.asks_data && !settled.go_ahead && sent_more()) {
     // Sent before our 354, so the client meant it as data: it is never read as commands.
     replies += make_reply(421, "4.7.0", "data sent before the go-ahead").text;
     open = false;
@@ -117,52 +131,60 @@ awaitable<bool> Session::serve(Plan plan) {
   co_return open;
 }
 
+// The client did not wait for our answer.
+bool Session::sent_more() {
+  if (!pending_.empty()) return true;
+  const auto got = client_->read_now(context_.buffer);
+  return got && *got > 0;
+}
+
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
   auto answers = co_await ask_once(plan, false);
   const bool went_away = answers.mail ? answers.mail->code == 421 : answers.gone;
-  if (upstream_ && upstream_.reused() && plan.mail_end != 0 && went_away) {
+  if (upstream_ && upstream_.reused() && plan.mail_end != 0 && went_away && !draining_) {
     // A connection that had served before died on us, and nothing was agreed on it yet.
     upstream_.drop();
     answers = co_await ask_once(plan, true);
   }
+  if (answers.failure) log::warning(fmt::format("{} upstream: {}", id_, answers.why));
   auto settled = dialogue_.settle(plan, std::move(answers));
   if (settled.drop_upstream) upstream_.drop();
-  if (!dialogue_.transaction()) upstream_.give_back_open();
+  // Where no transaction is open upstream, somebody else can use the connection.
+  const auto& transaction = dialogue_.transaction();
+  if (!transaction || !transaction->sent) upstream_.give_back_open();
   co_return settled;
 }
 
 awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
-  Answers answers;
+  const auto failed = [](std::string_view enhanced_status_code, std::string_view text,
+                         std::string why) {
+    Answers answers;
+    answers.failure = make_reply(451, enhanced_status_code,
+                                 fmt::format("the upstream server {}, try again later", text));
+    answers.why = std::move(why);
+    return answers;
+  };
+  // One that comes from the pool was looked at there.
+  bool looked_at = false;
   if (!upstream_) {
-    if (plan.mail_end == 0) {
-      answers.failure = make_reply(451, "4.4.2", "the upstream server was lost, try again later");
-      co_return answers;
-    }
+    if (plan.mail_end == 0)
+      co_return failed("4.4.2", "was lost", "lost in the middle of a transaction");
     auto lease = co_await context_.pool.acquire(fresh);
     if (!lease) {
-      log::warning(fmt::format("{} upstream: {}", id_, lease.error().text));
-      const auto* const text = lease.error().code == Errc::busy
-                                   ? "the upstream server is busy, try again later"
-                                   : "the upstream server cannot be reached, try again later";
-      answers.failure = make_reply(451, "4.4.1", text);
-      co_return answers;
+      const bool busy = lease.error().code == Errc::busy;
+      co_return failed("4.4.1", busy ? "is busy" : "cannot be reached", lease.error().text);
     }
     upstream_ = *std::move(lease);
-    const auto& needs = dialogue_.transaction()->needs;
-    if (const auto extension = missing(upstream_->capabilities(), needs); !extension.empty()) {
-      upstream_.give_back();
-      context_.pool.forget_capabilities();
-      log::warning(fmt::format("{} upstream: offers no {} any more", id_, extension));
-      answers.failure = make_reply(
-          451, "4.4.2",
-          fmt::format("the upstream server offers no {} now, try again later", extension));
-      co_return answers;
-    }
-  } else if (!upstream_->quiet()) {
-    log::warning(fmt::format("{} upstream: closed, or spoke without being asked", id_));
-    answers.failure = make_reply(451, "4.4.2", "the upstream server was lost, try again later");
-    co_return answers;
+    looked_at = upstream_.reused();
   }
+  const auto extension = missing(upstream_->capabilities(), dialogue_.transaction()->needs);
+  if (!extension.empty()) {
+    if (upstream_.reused()) context_.pool.forget_capabilities();  // a new one has just told what it offers
+    co_return failed("4.4.2", fmt::format("offers no {} now", extension),
+                     fmt::format("offers no {} any more", extension));
+  }
+  if (!looked_at && !upstream_->quiet())
+    co_return failed("4.4.2", "was lost", "closed, or spoke without being asked");
   co_return co_await upstream_->ask(plan);
 }
 
@@ -182,10 +204,12 @@ std::string Session::trace() const {
 awaitable<bool> Session::relay_message() {
   MessageFlow flow(trace(), {.header = settings_->limits.header, .hops = settings_->limits.hops});
   std::string first = std::exchange(pending_, {});  // came behind DATA
+  std::optional<Reply> early;
+  relaying_ = true;
   while (!flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto got = co_await receive(settings_->timeouts.data_block);
+      const auto got = co_await receive(settings_->timeouts.data_block, context_.buffer.size());
       if (!got) {
         upstream_.drop();
         log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
@@ -197,10 +221,11 @@ awaitable<bool> Session::relay_message() {
     const auto output = flow.feed(octets);
     // Before the wait: `octets` may be in the thread's buffer.
     if (flow.finished()) pending_ = octets.substr(output.consumed);
-    co_await forward(flow, output);
+    if (!early) early = co_await forward(flow, output);
     first.clear();
   }
-  const auto reply = co_await final_reply(flow);
+  const auto reply = early && !flow.refused() ? *early : co_await final_reply(flow);
+  relaying_ = false;
   const auto& transaction = *dialogue_.transaction();
   log::info(fmt::format("{} message stream={} from=<{}> accepted={} refused={} octets={} reply={}",
                         id_, transaction.stream->name,
@@ -210,24 +235,25 @@ awaitable<bool> Session::relay_message() {
   co_return co_await send(reply.text);
 }
 
-awaitable<void> Session::forward(const MessageFlow& flow, const MessageFlow::Output& output) {
-  if (!upstream_) co_return;
+// The upstream's refusal, where it came before the end of data.
+awaitable<std::optional<Reply>> Session::forward(const MessageFlow& flow,
+                                                 const MessageFlow::Output& output) {
+  if (!upstream_) co_return std::nullopt;
   if (flow.refused()) {
     upstream_.drop();
-    co_return;
+    co_return std::nullopt;
   }
-  if (std::ranges::all_of(output.pieces, &std::string_view::empty)) co_return;
-  if (flow.finished() && !upstream_->quiet()) {
-    // A reply before the end of data is nobody's answer: the end is not sent, so the message is not
-    // taken.
-    log::warning(fmt::format("{} upstream: closed, or spoke before the end of data", id_));
-    upstream_.drop();
-    co_return;
-  }
-  if (const auto sent = co_await upstream_->send(output.pieces); !sent) {
-    log::warning(fmt::format("{} upstream: {}", id_, sent.error().text));
-    upstream_.drop();
-  }
+  if (std::ranges::all_of(output.pieces, &std::string_view::empty)) co_return std::nullopt;
+  // A reply before the end of data is no answer to the message: the end is not sent, so it is not
+  // taken.
+  const bool spoke = flow.finished() && !upstream_->quiet();
+  const auto sent = spoke ? fail(Errc::invalid, "closed, or spoke before the end of data")
+                          : co_await upstream_->send(output.pieces);
+  if (sent) co_return std::nullopt;
+  auto refusal = upstream_->early_refusal();
+  if (!refusal) log::warning(fmt::format("{} upstream: {}", id_, sent.error().text));
+  upstream_.drop();
+  co_return refusal;
 }
 
 // 250 only where the upstream said it (DESIGN.md 1).
@@ -255,14 +281,14 @@ awaitable<bool> Session::send(std::string octets) {
 
 awaitable<void> Session::farewell(Error error) {
   std::string reply;
-  if (error.code == Errc::timeout) {
-    reply =
-        make_reply(421, "4.4.2", fmt::format("{} timeout, closing connection", settings_->hostname))
-            .text;
-  } else if (draining_) {
+  if (draining_) {
     reply = make_reply(421, "4.3.2",
                        fmt::format("{} shutting down, try again later", settings_->hostname))
                 .text;
+  } else if (error.code == Errc::timeout) {
+    reply =
+        make_reply(421, "4.4.2", fmt::format("{} timeout, closing connection", settings_->hostname))
+            .text;
   }
   if (!reply.empty()) static_cast<void>(co_await write_all(*client_, reply, farewell_limit));
 }

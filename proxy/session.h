@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ struct SessionContext {
   std::span<char> buffer;  // shared by the thread's sessions: never kept across a co_await
   Pool& pool;
   policy::ContactReader& contacts;
+  policy::Findings& findings;  // scratch for one lookup at a time
   Time (*clock)();
 };
 
@@ -53,14 +55,15 @@ class Session {
  private:
   [[nodiscard]] Plan take(std::string_view octets);
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
-      std::chrono::milliseconds limit);
+      std::chrono::milliseconds limit, std::size_t at_most);
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
   [[nodiscard]] boost::asio::awaitable<bool> relay_message();
   [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(const MessageFlow& flow);
-  [[nodiscard]] boost::asio::awaitable<void> forward(const MessageFlow& flow,
-                                                     const MessageFlow::Output& output);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
+      const MessageFlow& flow, const MessageFlow::Output& output);
+  [[nodiscard]] bool sent_more();
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
   [[nodiscard]] std::string trace() const;
@@ -75,6 +78,7 @@ class Session {
   Lease upstream_;
   std::string pending_;  // read, but not yet a whole command
   bool awaiting_command_ = false;
+  bool relaying_ = false;  // past DATA
   bool draining_ = false;
 };
 

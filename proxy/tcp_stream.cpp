@@ -1,5 +1,7 @@
 #include "proxy/tcp_stream.h"
 
+#include "proxy/resolver.h"
+
 #include <array>
 #include <cerrno>
 #include <sys/socket.h>
@@ -121,14 +123,12 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(Endpoint endpoint,
                                                              Deadlines& deadlines,
                                                              std::chrono::milliseconds limit) {
   const auto executor = co_await asio::this_coro::executor;
-  tcp::resolver resolver(executor);
-  const auto [resolve_error, addresses] =
-      co_await resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), as_values);
-  if (resolve_error) co_return fail(Errc::io, resolve_error.message());
+  const auto addresses = co_await resolve(std::move(endpoint), deadlines, limit);
+  if (!addresses) co_return std::unexpected(addresses.error());
   Error last{Errc::io, "no address"};
-  for (const auto& address : addresses) {
+  for (const auto& address : *addresses) {
     auto stream = std::make_unique<TcpStream>(tcp::socket(executor), deadlines);
-    auto connected = co_await stream->connect(address.endpoint(), limit);
+    auto connected = co_await stream->connect(address, limit);
     if (connected) co_return std::unique_ptr<Stream>(std::move(stream));
     last = std::move(connected).error();
   }

@@ -49,6 +49,7 @@ awaitable<Result<void>> Upstream::open(std::string hostname) {
     co_return fail(Errc::invalid,
                    fmt::format("answered EHLO with {}", printable(trim(reply->text))));
   }
+  if (!input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
   capabilities_ = parse_capabilities(*reply);
   co_return Result<void>{};
 }
@@ -57,11 +58,17 @@ std::chrono::milliseconds Upstream::limit_of(const Plan::Forward& forward) const
   return forward.what == Plan::Asked::data ? timeouts_.data : timeouts_.rcpt;
 }
 
-Answers Upstream::lost(Answers answers, const Error& error) const {
-  log::warning(fmt::format("upstream: {}", error.text));
+Answers Upstream::lost(Answers answers, const Error& error) {
+  answers.why = error.text;
   answers.failure = make_reply(451, "4.4.2", "the upstream server was lost, try again later");
   answers.gone = error.code == Errc::closed || error.code == Errc::io;
   return answers;
+}
+
+// A reply that is there before its command would answer the wrong one.
+awaitable<Result<void>> Upstream::say(std::string_view commands) {
+  if (!input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
+  co_return co_await write_all(*stream_, commands, timeouts_.command);
 }
 
 awaitable<Answers> Upstream::ask(const Plan& plan) {
@@ -73,21 +80,21 @@ awaitable<Answers> Upstream::ask(const Plan& plan) {
   const auto send_up_to = [&](std::size_t end) {
     const auto piece = unsent.substr(0, end - (plan.octets.size() - unsent.size()));
     unsent.remove_prefix(piece.size());
-    return write_all(*stream_, piece, timeouts_.command);
+    return say(piece);
   };
 
   if (with_reset) {
     const std::string batch =
         pipelining ? fmt::format("{}{}", reset, plan.octets) : std::string(reset);
     if (pipelining) unsent = {};
-    if (auto sent = co_await write_all(*stream_, batch, timeouts_.command); !sent) {
+    if (auto sent = co_await say(batch); !sent) {
       co_return lost(std::move(answers), sent.error());
     }
     const auto reply = co_await read_reply(timeouts_.command);
     if (!reply) co_return lost(std::move(answers), reply.error());
     if (reply->code != 250) {
-      co_return lost(std::move(answers),
-                     {Errc::invalid, fmt::format("answered RSET with {}", reply->code)});
+      const auto code = reply->code == 421 ? Errc::closed : Errc::invalid;
+      co_return lost(std::move(answers), {code, fmt::format("answered RSET with {}", reply->code)});
     }
   } else if (pipelining) {
     if (auto sent = co_await send_up_to(plan.octets.size()); !sent) {
@@ -148,9 +155,22 @@ awaitable<Result<Reply>> Upstream::finish() {
 }
 
 bool Upstream::quiet() {
-  std::array<char, 1> one{};
-  const auto got = stream_->read_now(one);
-  return got && *got == 0 && input_.empty();
+  std::array<char, 1024>
+      buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read_now
+  const auto got = stream_->read_now(buffer);
+  if (!got) return false;
+  input_.append(buffer.data(), *got);
+  return input_.empty();
+}
+
+std::optional<Reply> Upstream::early_refusal() {
+  static_cast<void>(quiet());
+  auto parsed = wire::parse_reply(input_);
+  if (parsed.state != ParsedReply::State::complete || parsed.consumed != input_.size())
+    return std::nullopt;
+  if (parsed.reply.code < 400 || parsed.reply.code == 421 || parsed.reply.code == 530)
+    return std::nullopt;
+  return std::move(parsed.reply);
 }
 
 void Upstream::quit() {

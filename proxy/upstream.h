@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,9 @@ class Upstream {
   // Nothing has arrived that nobody asked for, and the other side is there: looked at before a
   // message's end goes out, and before a connection is used again.
   [[nodiscard]] bool quiet();
+  // What it said before the end of data, where that is one whole refusal: it will not take this
+  // message, and often hangs up then. Anything else that comes early answers nothing.
+  [[nodiscard]] std::optional<wire::Reply> early_refusal();
 
   [[nodiscard]] const Capabilities& capabilities() const { return capabilities_; }
   // A transaction was left open: RSET goes in front of the next batch.
@@ -53,7 +57,8 @@ class Upstream {
   [[nodiscard]] boost::asio::awaitable<Result<wire::Reply>> read_reply(
       std::chrono::milliseconds limit);
   [[nodiscard]] std::chrono::milliseconds limit_of(const Plan::Forward& forward) const;
-  [[nodiscard]] Answers lost(Answers answers, const Error& error) const;
+  [[nodiscard]] boost::asio::awaitable<Result<void>> say(std::string_view commands);
+  [[nodiscard]] static Answers lost(Answers answers, const Error& error);
 
   std::unique_ptr<Stream> stream_;
   TimeoutConfig timeouts_;

@@ -95,7 +95,12 @@ void Worker::start(std::function<void()> finished) {
 
 void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
   asio::post(context_, [this, settings = std::move(settings)]() mutable {
+    if (draining_) return;
+    const auto before = generations_.back();
     generations_.push_back(make_generation(std::move(settings)));
+    if (before->settings->upstream == generations_.back()->settings->upstream) {
+      generations_.back()->pool.assume(before->pool.offered());
+    }
     spawn(learn(generations_.back()), "upstream");
   });
 }
@@ -147,12 +152,15 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     co_return;
   }
   const auto generation = generations_.back();
-  Session session(
-      fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
-                  ++next_session_),
-      std::move(client), peer,
-      {.buffer = buffer_, .pool = generation->pool, .contacts = *contacts_, .clock = &current_time},
-      generation->settings->listeners[listener]);
+  Session session(fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
+                              ++next_session_),
+                  std::move(client), peer,
+                  {.buffer = buffer_,
+                   .pool = generation->pool,
+                   .contacts = *contacts_,
+                   .findings = findings_,
+                   .clock = &current_time},
+                  generation->settings->listeners[listener]);
   struct Registered {
     Worker& worker;
     Session* session;
@@ -166,7 +174,7 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
 // One visit to the upstream, to learn what it offers; its connection stays for the first client.
 awaitable<void> Worker::learn(std::shared_ptr<Generation> generation) {
   generation->learning = true;
-  auto lease = co_await generation->pool.acquire();
+  auto lease = co_await generation->pool.acquire(true);
   if (lease) {
     lease->give_back();
     generation->pause = std::chrono::seconds{1};

@@ -83,6 +83,7 @@ class Worker {
   std::vector<char> buffer_;
   Deadlines deadlines_;
   std::unique_ptr<policy::ContactReader> contacts_;
+  policy::Findings findings_;
   std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
   struct Door {
     std::size_t listener;

@@ -8,7 +8,6 @@ namespace postern::wire {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
-constexpr std::string_view blank_line = "\r\n\r\n";
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -31,11 +30,19 @@ std::string_view field_name(std::string_view line) {
 }  // namespace
 
 std::size_t header_end(std::string_view octets, std::size_t from) {
-  if (octets.starts_with(crlf)) return crlf.size();
-  // The blank line may have begun in the octets that were seen before.
-  const std::size_t overlap = blank_line.size() - 1;
-  const std::size_t found = octets.find(blank_line, from - std::min(from, overlap));
-  return found == std::string_view::npos ? found : found + blank_line.size();
+  constexpr std::size_t none = std::string_view::npos;
+  // The line that `from` stands in was not whole before.
+  const std::size_t last = from < crlf.size() ? none : octets.rfind(crlf, from - crlf.size());
+  std::size_t start = last == none ? 0 : last + crlf.size();
+  for (;;) {
+    const std::size_t end = octets.find(crlf, start);
+    if (end == none) return none;
+    if (end == start) return end + crlf.size();
+    const std::string_view line = unstuffed(octets.substr(start, end - start));
+    const bool continues = !line.empty() && is_blank(line.front());
+    if (!continues && field_name(line).empty()) return start;
+    start = end + crlf.size();
+  }
 }
 
 std::size_t count_fields(std::string_view header_section, std::string_view name) {

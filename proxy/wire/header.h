@@ -7,9 +7,9 @@
 
 namespace postern::wire {
 
-// Where the header section ends: the index just behind its blank line, looking from `from` on
-// (octets before were seen without an end); npos while there is none. A message that begins with
-// CRLF has an empty section: 2.
+// Where the header section ends: just behind its blank line, or in front of the first line that is
+// neither a field nor the continuation of one (the body of a message without a blank line); npos
+// while neither is there. Octets before `from` were looked at without an end.
 [[nodiscard]] std::size_t header_end(std::string_view octets, std::size_t from);
 
 // How many fields are named `name` (case-insensitive, blanks before the colon allowed: obsolete

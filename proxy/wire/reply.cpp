@@ -107,25 +107,6 @@ ParsedReply parse_reply(std::string_view input) {
   return malformed();
 }
 
-std::string_view enhanced_status_code(const Reply& reply) {
-  const std::string_view text = reply.text;
-  if (text.size() <= code_size) return {};
-  const std::string_view from = text.substr(code_size + 1);
-  const std::string_view found = from.substr(0, from.find_first_of(" \t\r\n"));
-
-  // RFC 3463 section 2: class "." subject "." detail, one to three digits each but for the class.
-  if (found.size() < 5 || found[0] != text[0] || found[1] != '.') return {};
-  if (found[0] != '2' && found[0] != '4' && found[0] != '5') return {};
-  const std::string_view numbers = found.substr(2);
-  const std::size_t dot = numbers.find('.');
-  if (dot == std::string_view::npos) return {};
-  const auto is_number = [](std::string_view digits) {
-    return !digits.empty() && digits.size() <= 3 && std::ranges::all_of(digits, is_digit);
-  };
-  if (!is_number(numbers.substr(0, dot)) || !is_number(numbers.substr(dot + 1))) return {};
-  return found;
-}
-
 Reply with_code(const Reply& reply, int code) {
   const std::string digits = fmt::format("{:03}", code);
   Reply changed{.code = code, .text = reply.text};

@@ -48,10 +48,6 @@ struct ParsedReply {
 // malformed too.
 [[nodiscard]] ParsedReply parse_reply(std::string_view input);
 
-// The enhanced status code in front of the first line's text, "5.7.1"; empty where there is none
-// that fits the code.
-[[nodiscard]] std::string_view enhanced_status_code(const Reply& reply);
-
 // The same reply with another code (a refused MAIL that answers RCPT: 552 as 550), text and lines
 // kept.
 [[nodiscard]] Reply with_code(const Reply& reply, int code);

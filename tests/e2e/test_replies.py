@@ -307,3 +307,48 @@ def test_a_client_that_goes_away_in_the_middle_of_its_message(gate, upstream):
     client.close()
     wait_until(lambda: all(c.ended for c in upstream.connections if b"DATA" in c.commands), "the upstream hung up")
     assert upstream.messages == []
+
+
+def test_a_refusal_in_the_middle_of_a_message(gate, upstream):
+    """An upstream that has seen enough says so and hangs up: its refusal is the client's, an early 250 nobody's."""
+    with Client(gate.address) as client:
+        for last_words, wanted in ((b"552 5.3.4 too big\r\n", "552 5.3.4 too big"),
+                                   (b"250 2.0.0 taken already\r\n", "451 4.4.2 "),
+                                   (b"552 5.3.4 too big\r\n250 2.0.0 or not\r\n", "451 4.4.2 ")):
+            assert client.envelope(["you@example.com"])[0].code == 250
+            assert client.ask("DATA").code == 354
+            client.send(letter("early"))
+            upstream.hang_up(last_words)
+            client.send(b"and the rest\r\n.\r\n")
+            assert client.reply().text.startswith(wanted)
+        assert client.deliver(["you@example.com"], letter("late")).code == 250
+    assert [b"Subject: late" in message.data for message in upstream.messages] == [True]
+
+
+def test_a_refused_sender_holds_no_connection(new_gate, upstream):
+    """MAIL was refused upstream and the client idles: the one connection that there may be serves others."""
+    gate = new_gate(upstream.address)
+    gate.config.write_text(gate.config.read_text().replace("[upstream]", "[upstream]\nconnections = 1"))
+    gate.start()
+    upstream.answers["MAIL"] = lambda line: b"550 5.1.0 not from you\r\n" if b"bad@" in line else None
+    with Client(gate.address) as refused, Client(gate.address) as other:
+        assert refused.envelope(["you@example.com"], sender="bad@example.org")[0].text == "550 5.1.0 not from you"
+        assert other.deliver(["you@example.com"], letter()).code == 250
+
+
+def test_a_client_that_reads_nothing_costs_little(gate):
+    """Replies are worked out as they are taken: megabytes of commands do not become megabytes of memory."""
+    before = gate.process.memory()
+    clients = [Client(gate.address) for _ in range(50)]
+    for client in clients:
+        client.socket.setblocking(False)
+        try:
+            for _ in range(100):
+                client.socket.send(b"HELP\r\n" * 10_000)
+        except BlockingIOError:
+            pass
+    with Client(gate.address) as client:
+        assert client.ask("NOOP").code == 250
+    assert gate.process.memory() - before < 50 * 2**20
+    for client in clients:
+        client.close()

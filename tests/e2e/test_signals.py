@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from fake_upstream import HANG
 from processes import wait_until
 from smtp_client import Client, Closed, letter
 
@@ -16,6 +17,8 @@ def refuses_connections(address):
         return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it was in the queue when that was closed
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -112,3 +115,30 @@ def test_reload(new_gate, upstream):
     gate.process.wait_log(r"postern\.toml:\d+: .*wrong", start)
     assert code() == 550
     assert gate.terminate() == 0
+
+
+def test_draining_does_not_wait_for_a_silent_upstream(gate, upstream):
+    upstream.answers["RCPT"] = HANG
+    with Client(gate.address) as client:
+        assert client.ask("MAIL FROM:<news@example.org>").code == 250
+        client.send(b"RCPT TO:<you@example.com>\r\n")
+        wait_until(lambda: any(b"RCPT" in line for line in upstream.commands()), "the upstream was asked")
+        gate.process.signal(signal.SIGTERM)
+        assert client.reply().code == 451
+        assert client.reply().text.startswith("421 4.3.2 ")
+    assert gate.process.wait() == 0
+
+
+def test_draining_takes_no_new_message_from_a_client_that_pipelines(gate, upstream):
+    message = b"MAIL FROM:<news@example.org>\r\nRCPT TO:<you@example.com>\r\nDATA\r\n"
+    with Client(gate.address) as client:
+        client.send(message)
+        assert [reply.code for reply in client.replies(3)] == [250, 250, 354]
+        gate.process.signal(signal.SIGTERM)
+        wait_until(lambda: refuses_connections(gate.address), "no new connections")
+        client.send(letter() + b".\r\n" + message)
+        assert client.reply().code == 250
+        assert client.reply().text.startswith("421 4.3.2 ")
+        assert client.ended()
+    assert gate.process.wait() == 0
+    assert len(upstream.messages) == 1

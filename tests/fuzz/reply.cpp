@@ -34,8 +34,6 @@ void check_complete(const wire::ParsedReply& parsed, std::string_view input) {
   }
   require(lines <= wire::max_reply_lines);
 
-  const std::string_view enhanced = wire::enhanced_status_code(reply);
-  require(enhanced.empty() || (enhanced.size() >= 5 && enhanced[0] - '0' == reply.code / 100));
   const wire::Reply changed = wire::with_code(reply, 451);
   require(changed.text.size() == reply.text.size());
   require(wire::with_code(changed, reply.code) == reply);

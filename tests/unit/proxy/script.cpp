@@ -171,6 +171,11 @@ std::string ehlo_lines(const Script& script) {
   return lines + "250 HELP\r\n";
 }
 
+std::string stray(const Script& script) {
+  const auto line = argument(script, "upstream-stray", "");
+  return line.empty() ? line : line + "\r\n";
+}
+
 struct Play {
   const Script& script;
   const Variation& variation;
@@ -242,7 +247,7 @@ struct Play {
         ended_message = true;
         ++outcome.messages_upstream;
       } else if (!data && (got->starts_with("EHLO ") || *got == "RSET" || *got == "QUIT")) {
-        end->put(got->starts_with("EHLO ") ? ehlo_lines(script) : "250 ok\r\n");
+        end->put(got->starts_with("EHLO ") ? ehlo_lines(script) + stray(script) : "250 ok\r\n");
         continue;
       }
       // Data that is cut short: how much of it came before depends on how it was cut.
@@ -354,6 +359,7 @@ Outcome play(const Script& script, const Variation& variation) {
     return std::pair(std::make_shared<Pipe>(executor), std::make_shared<Pipe>(executor));
   };
   ScriptedContacts contacts(script);
+  policy::Findings findings;
   auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
     auto [to_upstream, from_upstream] = pair();
@@ -382,7 +388,11 @@ Outcome play(const Script& script, const Variation& variation) {
     proxy::Session session(
         "test", std::make_unique<MemoryStream>(to_gate, from_gate, variation.write_limit),
         *parse_ip("127.0.0.1"),
-        {.buffer = buffer, .pool = pool, .contacts = contacts, .clock = &fixed_clock},
+        {.buffer = buffer,
+         .pool = pool,
+         .contacts = contacts,
+         .findings = findings,
+         .clock = &fixed_clock},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);

@@ -5,7 +5,8 @@
 //   @ upstream PIPELINING SIZE 1000     what the upstream's EHLO offers (default: PIPELINING
 //   8BITMIME SMTPUTF8 DSN SIZE)
 //   @ upstream-greets 554 no            instead of its 220
-//   @ upstream-unreachable
+//   @ upstream-stray 250 stray          a line behind its EHLO reply
+//   @ upstream-unreachable;  @ upstream-unknown: not yet reached
 //   @ untrusted                         the client may not relay
 //   @ store-fails
 //   @ unsubscribed|blocked|bounced|complained ADDRESS

@@ -215,6 +215,77 @@ TEST_CASE("server: draining lets a message finish and sends the others away") {
   running.thread.join();
 }
 
+TEST_CASE(
+    "server: a reload gives each socket the trust of its own address, wherever its table stands") {
+  TakingUpstream upstream;
+  Config config = Config::defaults();
+  config.threads = 1;
+  config.upstream.address = {"127.0.0.1", upstream.port()};
+  ListenerConfig strangers{.name = "strangers", .address = {"127.0.0.1", 0}, .trusted = {}};
+  ListenerConfig inside{
+      .name = "inside", .address = {"127.0.0.2", 0}, .trusted = loopback_networks()};
+  config.listeners = {strangers, inside};
+  auto swapped = config;
+  swapped.listeners = {inside, strangers};
+  std::atomic<int> reloads = 0;
+  auto created =
+      proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
+                                     .reload = [&]() -> std::optional<Config> {
+                                       ++reloads;
+                                       auto changed = swapped;
+                                       changed.hostname = "reloaded.example";
+                                       return changed;
+                                     },
+                                     .every_second = [] {}});
+  REQUIRE(created.has_value());
+  auto& server = **created;
+  const auto port_of = [&](std::size_t listener) {
+    const auto& text = server.listening()[listener];
+    return static_cast<std::uint16_t>(std::stoi(text.substr(text.rfind(':') + 1)));
+  };
+  std::thread thread([&] { server.run(); });
+  asio::io_context context;
+  const auto rcpt = [&](const char* host, std::uint16_t port, std::string& greeting) {
+    tcp::socket socket(context);
+    socket.connect({asio::ip::make_address(host), port});
+    Peer peer(std::move(socket));
+    greeting = peer.line();
+    peer.ask("HELO client");
+    peer.ask("MAIL FROM:<a@example.com>");
+    return peer.ask("RCPT TO:<b@example.org>").substr(0, 3);
+  };
+  std::string greeting;
+  CHECK(rcpt("127.0.0.1", port_of(0), greeting) == "554");
+  CHECK(rcpt("127.0.0.2", port_of(1), greeting) == "250");
+  ::kill(::getpid(), SIGHUP);
+  for (int attempt = 0; attempt < 10'000 && !greeting.starts_with("220 reloaded.example");
+       ++attempt) {
+    CHECK(rcpt("127.0.0.1", port_of(0), greeting) == "554");
+  }
+  CHECK(greeting.starts_with("220 reloaded.example"));
+  CHECK(rcpt("127.0.0.2", port_of(1), greeting) == "250");
+  ::kill(::getpid(), SIGTERM);
+  thread.join();
+}
+
+TEST_CASE("server: listeners that would share connections are refused") {
+  Config config = Config::defaults();
+  asio::io_context context;
+  std::uint16_t port = 0;
+  {
+    const tcp::acceptor free_port(context, {asio::ip::address_v4::loopback(), 0});
+    port = free_port.local_endpoint().port();
+  }
+  config.listeners = {ListenerConfig{.name = "one", .address = {"0.0.0.0", port}, .trusted = {}},
+                      ListenerConfig{.name = "two", .address = {"127.0.0.1", port}, .trusted = {}}};
+  const auto created =
+      proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
+                                     .reload = [] { return std::nullopt; },
+                                     .every_second = [] {}});
+  REQUIRE(!created.has_value());
+  CHECK(created.error().code == Errc::busy);
+}
+
 TEST_CASE("server: a port in use is said, not shared") {
   TakingUpstream upstream;
   Config config = Config::defaults();

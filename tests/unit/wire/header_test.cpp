@@ -32,8 +32,11 @@ TEST_CASE("where the header section ends") {
       {"A: b\r\n c\r\n\r\n", 12, "folded"},
       {"A: b\r\n \r\n\r\n", 11, "a line of blanks is a continuation"},
       {"A: b\n\nbody\r\n", none, "bare LF ends no line"},
-      {"A: b\r\n..\r\n", none, "a stuffed dot is no blank line"},
-      {"A: b\r\n.\r\n", none, "the end of data, without a blank line"},
+      {"A: b\r\n..\r\n", 6, "a stuffed dot is a line of the body"},
+      {"A: b\r\n.\r\n", 6, "the end of data, without a blank line"},
+      {"A: b\r\nHello there\r\n", 6, "no field, no continuation: the body"},
+      {"Hello there\r\nA: b\r\n\r\n", 0, "no field at all"},
+      {" folded\r\nA: b\r\n\r\n", 17, "a continuation of nothing"},
   };
   for (const auto& [octets, want, why] : cases) {
     CAPTURE(octets);

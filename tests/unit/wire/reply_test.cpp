@@ -7,7 +7,6 @@
 #include <doctest/doctest.h>
 
 using namespace std::string_literals;
-using postern::wire::enhanced_status_code;
 using postern::wire::make_reply;
 using postern::wire::max_reply_line;
 using postern::wire::max_reply_lines;
@@ -126,39 +125,6 @@ TEST_CASE("replies that are malformed") {
       CHECK(parse_reply(input.substr(0, cut)).state != State::complete);
     }
   }
-}
-
-TEST_CASE("the enhanced status code of a reply") {
-  struct Case {
-    int code;
-    std::string text;
-    std::string_view want;
-    std::string_view why;
-  };
-  const std::vector<Case> cases{
-      {550, "550 5.7.1 no\r\n", "5.7.1", ""},
-      {550, "550-5.7.1 no\r\n550 5.7.1 no\r\n", "5.7.1", "the first line's"},
-      {250, "250 2.1.0\r\n", "2.1.0", "nothing behind it"},
-      {451, "451 4.123.456 x\r\n", "4.123.456", "three digits"},
-      {250, "250 ok\r\n", "", "none"},
-      {250, "250\r\n", "", "none"},
-      {250, "250 5.7.1 x\r\n", "", "of another class"},
-      {550, "550 4.7.1 x\r\n", "", "of another class"},
-      {354, "354 3.0.0 x\r\n", "", "there is no class 3"},
-      {550, "550 5.7 x\r\n", "", "two numbers"},
-      {550, "550 5.7.1.2 x\r\n", "", "four numbers"},
-      {550, "550 5..1 x\r\n", "", ""},
-      {550, "550 5.7. x\r\n", "", ""},
-      {550, "550 5.1234.1 x\r\n", "", "four digits"},
-      {550, "550 5.7.1: x\r\n", "", "a colon behind it"},
-      {550, "550  5.7.1 x\r\n", "", "not where it belongs"},
-  };
-  for (const auto& [code, text, want, why] : cases) {
-    CAPTURE(text);
-    CAPTURE(why);
-    CHECK(enhanced_status_code({code, text}) == want);
-  }
-  CHECK(enhanced_status_code({}).empty());
 }
 
 TEST_CASE("a reply under another code keeps its lines") {
