@@ -178,7 +178,7 @@ class Grammar {
                 "Bounces and blocks are not lifted; what still stands is said.\n"
                 "Exit status: 0 done, 2 wrong call (nothing was changed), 3 the store cannot be "
                 "written.");
-    addresses(page, resubscribe_.addresses, "The mailboxes");
+    addresses(page, resubscribe_.addresses, "Mailboxes, @DOMAIN or @.DOMAIN");
     text(page, "--stream", resubscribe_.stream, "To this stream alone; to every one if not given",
          "STREAM");
     page->add_option("--consent", resubscribe_.consent, "How we know that they asked")
@@ -211,7 +211,7 @@ class Grammar {
         "  3 rows: 3 added, 0 unchanged, 0 rejected\n"
         "A CSV file has a header line with email or address, and may have status, stream, date, "
         "until, source,\nreason. With --store or --config a missing store is made.\n"
-        "Exit status: 0 every row is in force, 1 rows were rejected or kept held, 2 wrong call, "
+        "Exit status: 0 every row was recorded, 1 rows were rejected or kept held, 2 wrong call, "
         "3 files or store failed.");
     page->add_option("FILE", import_.files, "The files; - is standard input")
         ->required()

@@ -2,6 +2,7 @@
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "store/standing.h"
 
 #include <algorithm>
 #include <iterator>
@@ -16,10 +17,8 @@ namespace {
 std::optional<policy::Hold> same_hold(const policy::Contact& contact,
                                       const store::PlaceHold& wanted) {
   for (const auto& hold : contact.holds) {
-    const bool lifted =
-        std::ranges::find(contact.lifts, hold.id, &policy::Lift::hold) != contact.lifts.end();
     if (hold.kind == wanted.kind && hold.scope == wanted.scope && hold.until == wanted.until &&
-        !lifted) {
+        !store::touched(hold, contact)) {
       return hold;
     }
   }
@@ -65,6 +64,7 @@ std::expected<std::vector<std::vector<policy::Hold>>, int> lift_holds(
   for (const auto& address : addresses) {
     for (auto lift : lifts) {
       lift.address = address;
+      lift.consent = lift.consent && !address.is_domain();
       changes.emplace_back(std::move(lift));
     }
   }

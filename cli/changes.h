@@ -20,7 +20,8 @@ inline constexpr std::string_view source_name = "cli";
                               std::span<const policy::CanonicalAddress> addresses,
                               const store::PlaceHold& hold, std::string_view done);
 
-// Applies `lifts` to each address; the holds that were lifted, by address.
+// Applies `lifts` to each address; the holds that were lifted, by address. Only mailboxes consent:
+// a domain's holds are lifted without.
 [[nodiscard]] std::expected<std::vector<std::vector<policy::Hold>>, int> lift_holds(
     const Context& context, std::span<const policy::CanonicalAddress> addresses,
     std::span<const store::LiftHolds> lifts);

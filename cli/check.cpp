@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/standing.h"
+#include "cli/suggestion.h"
 #include "cli/verbs.h"
 #include "policy/decision.h"
 
@@ -33,7 +34,7 @@ std::expected<std::vector<policy::Mailbox>, int> parse_mailboxes(
   std::vector<policy::Mailbox> mailboxes;
   int status = exit_done;
   for (const auto& text : texts) {
-    auto mailbox = policy::parse_mailbox(text);
+    auto mailbox = policy::parse_contact_mailbox(text);
     if (mailbox) {
       mailboxes.push_back(*std::move(mailbox));
     } else {
@@ -49,6 +50,10 @@ Result<Answer> ask(const Context& context, policy::ContactReader& reader,
   const auto contact = policy::canonical(mailbox);
   policy::Findings findings;
   if (auto found = reader.find(contact, findings); !found) return std::unexpected(found.error());
+  if (question.at < context.now) {
+    auto gone = go_back(*context.store, contact, findings, question.at);
+    if (!gone) return std::unexpected(gone.error());
+  }
   Answer answer{.address = policy::to_string(mailbox),
                 .contact = contact,
                 .verdict = policy::decide(findings, question.stream, context.streams, question.at),
@@ -79,8 +84,7 @@ void print(const Answer& answer, const policy::Stream& stream) {
   }
   if (answer.verdict.reason == policy::Reason::no_consent) {
     say(fmt::format("  stream {} asks for a recorded opt-in", stream.name));
-    say(fmt::format("  record one with: postern resubscribe {} --stream {} --consent 'how we know'",
-                    one_line(answer.address), stream.name));
+    say("  record one with: " + resubscribe_command(answer.address, stream.name));
   }
 }
 
@@ -107,12 +111,8 @@ std::expected<const policy::Stream*, int> stream_of(const Context& context,
                                                     const std::string& name) {
   if (name.empty()) return &context.streams.fallback();
   if (const auto* stream = context.streams.find(name)) return stream;
-  std::string known;
-  for (const auto& stream : context.streams.all()) {
-    known += (known.empty() ? "" : ", ") + stream.name;
-  }
-  return std::unexpected(
-      wrong_call(fmt::format("no stream is named {}; there are: {}", one_line(name), known)));
+  return std::unexpected(wrong_call(fmt::format("no stream is named {}; there are: {}",
+                                                one_line(name), known_names(context.streams))));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Result<void> name_unknown_streams(const std::string& file, const Config& config)
   const auto store = store::Store::open({.path = config.store_path,
                                          .mode = store::Mode::read_only,
                                          .map_size = config.store_map_size,
-                                         .providers = config.providers});
+                                         .providers = std::nullopt});
   if (!store && store.error().code == Errc::not_found) return {};
   if (!store) return std::unexpected(store.error());
   const auto names = (*store)->stream_names();

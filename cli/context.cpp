@@ -14,12 +14,6 @@ namespace {
 
 using policy::Scope;
 
-std::string known_names(const policy::Streams& streams) {
-  std::vector<std::string> names;
-  for (const auto& stream : streams.all()) names.push_back(stream.name);
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
 std::expected<void, int> check_name(const std::string& stream) {
   const auto wrong = config::check_stream_name(stream);
   if (wrong.empty()) return {};
@@ -51,6 +45,12 @@ std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
   }
   if (status != exit_done) return std::unexpected(status);
   return addresses;
+}
+
+std::string known_names(const policy::Streams& streams) {
+  std::vector<std::string> names;
+  for (const auto& stream : streams.all()) names.push_back(stream.name);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::expected<Scope, int> hold_scope(const Context& context, const std::string& stream) {

@@ -30,6 +30,9 @@ struct Context {
 [[nodiscard]] std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
     std::span<const std::string> texts, bool domains_allowed);
 
+// "news, alerts, default"
+[[nodiscard]] std::string known_names(const policy::Streams& streams);
+
 // The scope of a hold: every marketing stream where no name is given; a former name is the stream's
 // own. Warns of a name that no stream of the configuration has.
 [[nodiscard]] std::expected<policy::Scope, int> hold_scope(const Context& context,

@@ -5,8 +5,11 @@
 #include "cli/verbs.h"
 #include "store/exchange.h"
 
+#include <algorithm>
+#include <expected>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,6 +23,22 @@ std::optional<store::ExportFormat> parse_format(std::string_view text) {
   return std::nullopt;
 }
 
+// The configured streams. A stream that is configured no more, or in a file that is not at hand, is
+// known by what the store has of it; a name that nobody knows is a slip.
+std::expected<policy::Streams, int> streams_of(const Context& context, const std::string& stream) {
+  if (stream.empty() || context.streams.find(stream) != nullptr) return context.streams;
+  const auto used = context.store->stream_names();
+  if (!used) return std::unexpected(complain(used.error()));
+  if (std::ranges::find(*used, stream) == used->end()) {
+    return std::unexpected(
+        wrong_call(fmt::format("no stream is named {}, and no hold either; there are: {}",
+                               one_line(stream), known_names(context.streams))));
+  }
+  auto streams = context.streams.all();
+  streams.emplace_back().name = stream;
+  return policy::Streams(std::move(streams));
+}
+
 }  // namespace
 
 int export_contacts(const ExportOptions& options) {
@@ -28,7 +47,9 @@ int export_contacts(const ExportOptions& options) {
     return wrong_call(
         fmt::format("--format: '{}' is none of csv, jsonl, postfix", one_line(options.format)));
   }
-  store::ExportOptions how{.status = std::nullopt, .stream = options.stream, .format = *format};
+  store::ExportOptions how;
+  how.stream = options.stream;
+  how.format = *format;
   if (!options.status.empty()) {
     how.status = store::parse_row_status(options.status);
     if (!how.status) {
@@ -39,6 +60,9 @@ int export_contacts(const ExportOptions& options) {
   }
   const auto context = open_context(options.where, store::Mode::read_only);
   if (!context) return context.error();
+  const auto streams = streams_of(*context, options.stream);
+  if (!streams) return streams.error();
+  how.streams = &*streams;
   how.now = context->now;
   const auto rows = store::export_rows(*context->store, std::cout, how);
   return rows ? exit_done : complain(rows.error());

@@ -124,10 +124,13 @@ int import(const ImportOptions& options) {
   store::ImportSummary total;
   for (const auto& source : *sources) {
     const auto summary = store::import_rows(*context->store, source.in(), how);
-    if (!summary) return complain(summary.error());
-    report(source.name, *summary);
-    add(total, *summary);
-    if (source.in().bad()) return complain({Errc::io, source.name + ": reading it failed"});
+    report(source.name, summary);
+    add(total, summary);
+    if (summary.error) {
+      say(describe(total));
+      complain({summary.error->code, source.name + ": " + summary.error->text});
+      return exit_failed;  // the call was right, whatever the code
+    }
   }
   say(describe(total));
   return total.rejected + total.kept == 0 ? exit_done : exit_no;

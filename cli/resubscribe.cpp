@@ -28,7 +28,7 @@ std::string joined(std::vector<policy::Hold> lifted) {
 }  // namespace
 
 int resubscribe(const ResubscribeOptions& options) {
-  const auto addresses = parse_contacts(options.addresses, false);
+  const auto addresses = parse_contacts(options.addresses, true);
   if (!addresses) return addresses.error();
   const auto context = open_context(options.where, store::Mode::read_write);
   if (!context) return context.error();
@@ -49,7 +49,10 @@ int resubscribe(const ResubscribeOptions& options) {
   for (std::size_t i = 0; i < addresses->size(); ++i) {
     const auto& address = (*addresses)[i];
     const auto& lifted = (*outcomes)[i];
-    say(one_line(address.text) + ": consent to " + describe(scopes->front()) + " recorded; " +
+    const auto consent = address.is_domain()
+                             ? std::string()
+                             : "consent to " + describe(scopes->front()) + " recorded; ";
+    say(one_line(address.text) + ": " + consent +
         (lifted.empty() ? "there was nothing to lift" : "lifted: " + joined(lifted)));
     if (const auto said = say_what_stands(*context, address); !said) return complain(said.error());
   }

@@ -30,7 +30,9 @@ std::optional<std::filesystem::path> find_config(std::string_view config) {
 }
 
 std::expected<Settings, int> load_settings(const Where& where) {
-  Settings settings{.config = Config::defaults(), .file = find_config(where.config)};
+  Settings settings{.config = Config::defaults(),
+                    .file = find_config(where.config),
+                    .rules_are_its = !where.config.empty() && where.store.empty()};
   if (settings.file) {
     auto loaded = load_config(*settings.file);
     if (!loaded) {
@@ -51,7 +53,7 @@ std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& set
                          .mode = mode,
                          .map_size = settings.config.store_map_size,
                          .providers = std::nullopt};
-  if (settings.file) options.providers = settings.config.providers;
+  if (settings.rules_are_its) options.providers = settings.config.providers;
   auto store = store::Store::open(options);
   if (!store) return std::unexpected(complain(store.error()));
   return *std::move(store);

@@ -17,6 +17,9 @@ namespace postern::cli {
 struct Settings {
   Config config;                              // the defaults where no file is in use
   std::optional<std::filesystem::path> file;  // that it was read from
+  // The file was named for this store. Any other may be about another store, and its providers'
+  // rules must not key this one: the gate keeps the keys by its own.
+  bool rules_are_its = false;
 };
 
 // The file that `config` names, or that is found; nullopt where there is none.

@@ -1,12 +1,11 @@
 #include "cli/standing.h"
 
 #include "cli/output.h"
+#include "cli/suggestion.h"
 
 #include <algorithm>
 #include <iterator>
 #include <tuple>
-
-#include <fmt/format.h>
 
 namespace postern::cli {
 namespace {
@@ -15,19 +14,26 @@ using policy::CanonicalAddress;
 
 constexpr std::size_t page = 1'000;
 
-bool has(const policy::Contact& contact, const policy::Hold& hold) {
-  return std::ranges::find(contact.holds, hold.event, &policy::Hold::event) != contact.holds.end();
+// The same contact, though it may have changed between two looks: an event is of one contact alone.
+bool is_same(const policy::Contact& one, const policy::Contact& other) {
+  const auto shares = [](const auto& these, const auto& those) {
+    return std::ranges::any_of(these, [&](const auto& entry) {
+      return std::ranges::any_of(those,
+                                 [&](const auto& another) { return another.event == entry.event; });
+    });
+  };
+  return shares(one.holds, other.holds) || shares(one.consents, other.consents);
 }
 
-// A hold found by the provider's rule stands under a spelling that cannot be computed: the contacts
-// are searched.
-Result<CanonicalAddress> find_spelling(const store::Store& store, const policy::Hold& hold) {
+// A contact found by the provider's rule stands under a spelling that cannot be computed: all are
+// searched.
+Result<CanonicalAddress> find_spelling(const store::Store& store, const policy::Contact& contact) {
   std::string after;
   do {
     auto found = store.contacts(after, page);
     if (!found) return std::unexpected(found.error());
     for (const auto& record : found->records) {
-      if (has(record.contact, hold)) return record.address;
+      if (is_same(record.contact, contact)) return record.address;
     }
     after = found->last_key;
   } while (!after.empty());
@@ -35,15 +41,15 @@ Result<CanonicalAddress> find_spelling(const store::Store& store, const policy::
 }
 
 Result<CanonicalAddress> where_it_stands(const store::Store& store, const CanonicalAddress& address,
-                                         const policy::Hold& hold) {
+                                         const policy::Contact& contact) {
   auto forms = policy::lookup_forms(address, store.providers());
   std::ranges::copy(forms.domains, std::back_inserter(forms.exact));
   for (const auto& form : forms.exact) {
-    const auto contact = store.contact(form);
-    if (!contact) return std::unexpected(contact.error());
-    if (has(*contact, hold)) return form;
+    const auto known = store.contact(form);
+    if (!known) return std::unexpected(known.error());
+    if (is_same(*known, contact)) return form;
   }
-  return find_spelling(store, hold);
+  return find_spelling(store, contact);
 }
 
 bool binds_any(const policy::Hold& hold, const policy::Contact& contact,
@@ -51,19 +57,6 @@ bool binds_any(const policy::Hold& hold, const policy::Contact& contact,
   return std::ranges::any_of(streams, [&](const policy::Stream& stream) {
     return policy::binds(hold, contact, stream, all, at);
   });
-}
-
-// Fit for a shell: what people copy must mean what they read.
-std::string shell_quoted(std::string_view text) {
-  constexpr std::string_view plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
-  if (text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') quoted += "'\\'";
-    quoted += c;
-  }
-  return quoted + "'";
 }
 
 }  // namespace
@@ -78,7 +71,7 @@ Result<std::vector<StandingHold>> standing_holds(const Context& context,
     const auto& contact = findings.entries[i].contact;
     for (const auto& hold : contact.holds) {
       if (!binds_any(hold, contact, streams, context.streams, at)) continue;
-      auto where = where_it_stands(*context.store, address, hold);
+      auto where = where_it_stands(*context.store, address, contact);
       if (!where) return std::unexpected(where.error());
       const auto entry = context.store->event(hold.event);
       if (!entry) return std::unexpected(entry.error());
@@ -94,6 +87,23 @@ Result<std::vector<StandingHold>> standing_holds(const Context& context,
   return standing;
 }
 
+Result<void> go_back(const store::Store& store, const CanonicalAddress& address,
+                     policy::Findings& findings, Time at) {
+  for (std::size_t i = 0; i < findings.size; ++i) {
+    auto& contact = findings.entries[i].contact;
+    const auto where = where_it_stands(store, address, contact);
+    if (!where) return std::unexpected(where.error());
+    if (where->text.empty()) continue;  // its events cannot be found: the restriction wins
+    const auto history = store.history(*where);
+    if (!history) return std::unexpected(history.error());
+    contact.clear();
+    for (const auto& entry : *history) {
+      if (entry.event.recorded <= at) policy::apply(contact, entry.event);
+    }
+  }
+  return {};
+}
+
 std::string describe(const StandingHold& standing, const CanonicalAddress& address) {
   auto text = describe(standing.hold) + in_brackets(standing.source, standing.note);
   if (standing.address.text.empty()) {
@@ -105,18 +115,14 @@ std::string describe(const StandingHold& standing, const CanonicalAddress& addre
 }
 
 std::string remedy(const StandingHold& standing) {
-  const auto& scope = standing.hold.scope;
-  const auto address =
-      standing.address.text.empty() ? "ADDRESS" : shell_quoted(standing.address.text);
+  const std::string_view address =
+      standing.address.text.empty() ? std::string_view("ADDRESS") : standing.address.text;
   switch (standing.hold.kind) {
     case policy::HoldKind::unsubscribed:
     case policy::HoldKind::complained:
-      return fmt::format("lift it with: postern resubscribe {}{} --consent 'how we know'", address,
-                         scope.kind == policy::Scope::Kind::stream
-                             ? " --stream " + shell_quoted(scope.stream)
-                             : std::string());
+      return "lift it with: " + resubscribe_command(address, standing.hold.scope.stream);
     case policy::HoldKind::blocked:
-      return "lift it with: postern unblock " + address;
+      return "lift it with: " + unblock_command(address);
     case policy::HoldKind::bounced:
       break;
   }

@@ -28,6 +28,12 @@ struct StandingHold {
     const policy::Findings& findings, std::span<const policy::Stream> streams, Time at,
     const policy::EventId& first = {});
 
+// What was known then: the contacts of `findings` as the events that were recorded until `at` leave
+// them.
+[[nodiscard]] Result<void> go_back(const store::Store& store,
+                                   const policy::CanonicalAddress& address,
+                                   policy::Findings& findings, Time at);
+
 // "unsubscribed since 2026-03-01 from every marketing stream (cli: asked by phone)", and where it
 // stands if not on `address`.
 [[nodiscard]] std::string describe(const StandingHold& standing,

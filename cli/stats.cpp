@@ -14,7 +14,7 @@ namespace postern::cli {
 int stats(const StatsOptions& options) {
   const auto context = open_context(options.where, store::Mode::read_only);
   if (!context) return context.error();
-  const auto stats = context->store->stats();
+  const auto stats = context->store->stats(context->now);
   if (!stats) return complain(stats.error());
   const std::array<std::pair<std::string_view, std::uint64_t>, 10> counts{
       {{"contacts", stats->contacts},

@@ -89,10 +89,14 @@ void StoreKeeper::open() {
   if (there) options_.mode = store::Mode::read_write;
   auto opened = store::Store::open(options_);
   if (!opened) {
-    if (opened.error().text == problem_) return;
-    log::error(fmt::format("store: {}; recipients are deferred until it can be opened",
-                           opened.error().text));
-    set(nullptr, std::move(opened).error().text);
+    const bool lost =
+        options_.mode == store::Mode::read_write && opened.error().code == Errc::not_found;
+    auto problem = lost ? fmt::format("the store {} is gone: put it back, or restore it",
+                                      options_.path.string())
+                        : std::move(opened).error().text;
+    if (problem == problem_) return;
+    log::error(fmt::format("store: {}; recipients are deferred until it can be opened", problem));
+    set(nullptr, std::move(problem));
     return;
   }
   if (there) {
@@ -113,6 +117,11 @@ void StoreKeeper::look() {
         "store {}: was removed or replaced; recipients are deferred until it can be opened",
         options_.path.string()));
     set(nullptr, fmt::format("the store {} was removed or replaced", options_.path.string()));
+  }
+  if (store_ && store_->must_reopen()) {
+    log::warning(fmt::format("store {}: has outgrown its map, or LMDB gave up; it is opened anew",
+                             options_.path.string()));
+    set(nullptr, fmt::format("the store {} is being opened anew", options_.path.string()));
   }
   if (!store_) open();
   if (store_ && looks_++ % looks_between_clearings == 0) {

@@ -75,6 +75,11 @@ Parsed<Mailbox> mailbox_of_path(std::string_view path) {
   return routed_mailbox_of(content);
 }
 
+// A second "@" tells a source route from a domain.
+bool is_domain_pattern(std::string_view text) {
+  return text.starts_with('@') && text.find('@', 1) == text.npos;
+}
+
 }  // namespace
 
 bool Mailbox::needs_smtputf8() const { return !is_ascii(local_part); }
@@ -120,15 +125,20 @@ Result<CanonicalAddress> parse_domain_pattern(std::string_view text) {
 
 Result<CanonicalAddress> parse_contact(std::string_view text, bool domains_allowed) {
   text = trim(text);
-  if (const auto why = unfit(text); !why.empty()) return no_address(text, why);
-  // A second "@" tells a source route from a domain.
-  if (text.starts_with('@') && text.find('@', 1) == text.npos) {
-    if (domains_allowed) return parse_domain_pattern(text);
-    return no_address(text, "a whole domain is not meant here");
-  }
-  const auto mailbox = text.starts_with('<') ? mailbox_of_path(text) : routed_mailbox_of(text);
-  if (!mailbox) return no_address(text, mailbox.error());
+  if (domains_allowed && is_domain_pattern(text)) return parse_domain_pattern(text);
+  const auto mailbox = parse_contact_mailbox(text);
+  if (!mailbox) return std::unexpected(mailbox.error());
+  if (mailbox->domain.empty()) return no_address(text, "it has no domain");
   return canonical(*mailbox);
+}
+
+Result<Mailbox> parse_contact_mailbox(std::string_view text) {
+  text = trim(text);
+  if (const auto why = unfit(text); !why.empty()) return no_address(text, why);
+  if (is_domain_pattern(text)) return no_address(text, "a whole domain is not meant here");
+  auto mailbox = text.starts_with('<') ? mailbox_of_path(text) : routed_mailbox_of(text);
+  if (!mailbox) return no_address(text, mailbox.error());
+  return std::move(*mailbox);
 }
 
 }  // namespace postern::policy

@@ -57,10 +57,12 @@ inline constexpr int canonical_version = 1;
 [[nodiscard]] CanonicalAddress canonical(const Mailbox& mailbox);
 // `@domain` or `@.domain`; Errc::invalid otherwise.
 [[nodiscard]] Result<CanonicalAddress> parse_domain_pattern(std::string_view text);
-// What a person types or a file holds: a mailbox, as a path with brackets or source route too, or
-// where `domains_allowed` a domain pattern. The one function for command line, import and every
-// later door; surrounding blanks are ignored.
+// What a person types or a file holds: a mailbox with its domain, as a path with brackets or source
+// route too, or where `domains_allowed` a domain pattern. The one function for command line, import
+// and every later door; surrounding blanks are ignored.
 [[nodiscard]] Result<CanonicalAddress> parse_contact(std::string_view text, bool domains_allowed);
+// The same of a mailbox, for who needs it as it was written too.
+[[nodiscard]] Result<Mailbox> parse_contact_mailbox(std::string_view text);
 
 using Provider = ProviderConfig;
 [[nodiscard]] const std::vector<Provider>& builtin_providers();

@@ -57,12 +57,18 @@ std::optional<Time> later(std::optional<Time> a, std::optional<Time> b) {
   return std::max(*a, *b);
 }
 
+// The wider one; what two streams have in common is that each may be a marketing one.
+Scope wider(const Scope& a, const Scope& b) {
+  if (a.kind != b.kind) return a.kind < b.kind ? a : b;
+  return a == b ? a : Scope{Scope::Kind::marketing, {}};
+}
+
 // The join of two accounts of one hold: field by field the stricter, so that neither order nor
 // repetition matters. Kind and scope are part of an imported hold's identity; they are joined too,
 // since a foreign gate may not have kept to it.
 void join(Hold& hold, const Hold& other) {
   hold.kind = std::max(hold.kind, other.kind);
-  hold.scope = std::min(hold.scope, other.scope);
+  hold.scope = wider(hold.scope, other.scope);
   hold.date = std::min(hold.date, other.date);
   hold.until = later(hold.until, other.until);
   hold.event = std::min(hold.event, other.event);

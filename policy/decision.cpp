@@ -45,17 +45,18 @@ bool speaks_before(const Verdict& a, const Verdict& b) {
   return std::tuple(rank(a.reason), a.date, a.event) < std::tuple(rank(b.reason), b.date, b.event);
 }
 
-bool is_lifted(const Hold& hold, const Contact& contact, const Stream& stream) {
+bool is_lifted(const Hold& hold, const Contact& contact, const Stream& stream,
+               const Streams& streams) {
   auto lift = std::ranges::lower_bound(contact.lifts, hold.id, {}, &Lift::hold);
   for (; lift != contact.lifts.end() && lift->hold == hold.id; ++lift) {
-    if (lift->scope == hold.scope || permission_covers(lift->scope, stream)) return true;
+    if (lift->scope == hold.scope || permission_covers(lift->scope, stream, streams)) return true;
   }
   return false;
 }
 
-bool consents(const Contact& contact, const Stream& stream) {
+bool consents(const Contact& contact, const Stream& stream, const Streams& streams) {
   return std::ranges::any_of(contact.consents, [&](const Consent& consent) {
-    return permission_covers(consent.scope, stream);
+    return permission_covers(consent.scope, stream, streams);
   });
 }
 
@@ -90,7 +91,7 @@ std::string_view to_string(Reason reason) {
 bool binds(const Hold& hold, const Contact& contact, const Stream& stream, const Streams& streams,
            Time now) {
   if (hold.until && *hold.until <= now) return false;
-  return hold_covers(hold.scope, stream, streams) && !is_lifted(hold, contact, stream);
+  return hold_covers(hold.scope, stream, streams) && !is_lifted(hold, contact, stream, streams);
 }
 
 Verdict decide(const Findings& findings, const Stream& stream, const Streams& streams, Time now) {
@@ -99,7 +100,7 @@ Verdict decide(const Findings& findings, const Stream& stream, const Streams& st
   for (std::size_t i = 0; i < findings.size; ++i) {
     const auto& [form, contact] = findings.entries[i];
     const bool domain_wide = form == Findings::Found::Form::domain;
-    consented = consented || (!domain_wide && consents(contact, stream));
+    consented = consented || (!domain_wide && consents(contact, stream, streams));
     for (const auto& hold : contact.holds) {
       const Verdict candidate{.reason = reason_of(hold.kind),
                               .domain_wide = domain_wide,

@@ -116,7 +116,7 @@ bool hold_covers(const Scope& scope, const Stream& stream, const Streams& stream
   return marketing && streams.find(scope.stream) == nullptr;
 }
 
-bool permission_covers(const Scope& scope, const Stream& stream) {
+bool permission_covers(const Scope& scope, const Stream& stream, const Streams& streams) {
   switch (scope.kind) {
     case Scope::Kind::all:
       return true;
@@ -125,6 +125,7 @@ bool permission_covers(const Scope& scope, const Stream& stream) {
     case Scope::Kind::stream:
       break;
   }
+  if (&stream == &streams.null_sender()) return false;
   return stream.name == scope.stream || was_named(stream, scope.stream);
 }
 

@@ -49,7 +49,9 @@ class Streams {
 // alone by holds of a stream.
 [[nodiscard]] bool hold_covers(const Scope& scope, const Stream& stream, const Streams& streams);
 // Whether a lift or consent of `scope` is about `stream`: its own name or a former one, all, every
-// marketing stream; here an unknown name covers nothing.
-[[nodiscard]] bool permission_covers(const Scope& scope, const Stream& stream);
+// marketing stream; here an unknown name covers nothing. Mail from <> is in no stream by name here
+// either: `stream` is one of `streams` itself, as above.
+[[nodiscard]] bool permission_covers(const Scope& scope, const Stream& stream,
+                                     const Streams& streams);
 
 }  // namespace postern::policy

@@ -76,7 +76,7 @@ Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
 Reply Dialogue::no_command(Plan& plan, std::string_view text) {
   if (!after_refused_data_) return make_reply(500, "5.5.2", text);
   plan.ends_session = true;
-  return make_reply(421, "4.7.0", "data sent before the go-ahead");
+  return make_reply(421, "4.7.0", "not a command: a message may follow a 354 only");
 }
 
 bool Dialogue::drop_line(std::string_view& input, Plan& plan) {
@@ -119,7 +119,7 @@ std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
                                       const Capabilities& offered) {
   if (after_refused_data_ && command.verb == Verb::unknown) return no_command(plan, {});
   after_refused_data_ = false;
-  if (command.error) return *command.error;
+  if (command.error) return command.error;
   switch (command.verb) {
     case Verb::helo:
     case Verb::ehlo:
@@ -188,8 +188,6 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
 
 std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
-  if (!rules_.may_relay)
-    return make_reply(554, "5.7.1", "relay access denied: this client may not relay");
   if (const auto extension = missing(told_, needed_by(command.recipient)); !extension.empty()) {
     return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
   }
@@ -205,7 +203,7 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
     ++transaction.refused;
     return refused;
   }
-  if (transaction.broken) return *transaction.broken;
+  if (transaction.broken) return transaction.broken;
   transaction.needs.dsn |= needed_by(command.recipient).dsn;
   forward_mail(plan);
   wire::append_rcpt(plan.octets, command.path, command.recipient);
@@ -218,7 +216,7 @@ std::optional<Reply> Dialogue::data(Plan& plan) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL and RCPT before DATA");
   auto& transaction = *transaction_;
   if (transaction.broken && transaction.accepted > 0) {
-    const auto broken = *transaction.broken;
+    auto broken = std::move(transaction.broken);
     transaction_.reset();
     return broken;
   }
@@ -270,18 +268,18 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
     const Reply* const said = i < answers.replies.size() ? &answers.replies[i] : nullptr;
     const bool is_data = forward.what == Plan::Asked::data;
     if (is_data && said != nullptr && said->code == 354 && transaction.accepted == 0) {
-      settled.drop_upstream =
-          true;  // it waits for data of nobody: closing ends that without a message
+      // It waits for data of nobody: closing ends that without a message.
+      settled.drop_upstream = true;
     }
-    if (!transaction.broken && said == nullptr) lose(answers.failure.value_or(nonsense()));
-    if (!transaction.broken && !is_refusal(*said) &&
-        !(is_data ? said->code == 354 : said->positive())) {
-      lose(nonsense());
+    if (!transaction.broken) {
+      const bool fits = said != nullptr &&
+                        (is_refusal(*said) || (is_data ? said->code == 354 : said->positive()));
+      if (!fits) lose(said == nullptr ? answers.failure.value_or(nonsense()) : nonsense());
     }
     if (is_data && transaction.accepted == 0) {
       reply = no_recipients();
-    } else if (transaction.broken) {
-      reply = *transaction.broken;
+    } else if (transaction.broken || said == nullptr) {
+      reply = transaction.broken.value_or(nonsense());
     } else {
       reply = *said;
       if (!is_data && said->positive()) ++transaction.accepted;

@@ -65,7 +65,6 @@ class Dialogue {
  public:
   struct Rules {
     std::string hostname;
-    bool may_relay = false;
     std::uint32_t max_recipients = 1'000;
     std::uint32_t max_errors = 20;
   };

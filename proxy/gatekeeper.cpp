@@ -9,8 +9,16 @@ namespace postern::proxy {
 
 std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
                                              const policy::Stream& stream, bool utf8) {
+  if (!client_.may_relay) {
+    const auto address = to_string(client_.address);
+    log::info(fmt::format("{} relay denied client={} to=<{}>", client_.session, address,
+                          printable(policy::to_string(recipient))));
+    return wire::make_reply(554, "5.7.1",
+                            fmt::format("relay access denied: {} may not relay here", address));
+  }
   const auto store_failed = [this](const Error& error) {
-    log::error(fmt::format("{} deferred: the store cannot answer: {}", session_, error.text));
+    log::error(
+        fmt::format("{} deferred: the store cannot answer: {}", client_.session, error.text));
     return wire::make_reply(451, "4.3.0",
                             "the gate cannot look up recipients right now, try again later");
   };
@@ -22,7 +30,7 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
   const auto note = reader_.note(verdict.event);
   if (!note) return store_failed(note.error());
   const auto refused = policy::refusal(verdict, policy::to_string(recipient), *note, utf8);
-  log::info(fmt::format("{} refused stream={} reason={} to=<{}>", session_, stream.name,
+  log::info(fmt::format("{} refused stream={} reason={} to=<{}>", client_.session, stream.name,
                         policy::to_string(verdict.reason),
                         printable(policy::to_string(recipient))));
   return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);

@@ -2,6 +2,7 @@
 // worded. nullopt lets it through to the upstream.
 #pragma once
 
+#include "base/network.h"
 #include "base/time.h"
 #include "policy/contacts.h"
 #include "policy/decision.h"
@@ -24,14 +25,18 @@ class RecipientCheck {
                                                          bool utf8) = 0;
 };
 
-// One for each session's configuration and thread; the reader and the scratch belong to the thread.
+// One for each session; the reader and the scratch belong to the thread.
 class Gatekeeper final : public RecipientCheck {
  public:
   using Clock = Time (*)();
-  // `session`: its id, for the log.
-  Gatekeeper(std::string session, policy::ContactReader& reader, policy::Findings& findings,
+  struct Client {
+    std::string session;  // its id, for the log
+    IpAddress address;
+    bool may_relay = false;
+  };
+  Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock)
-      : session_(std::move(session)),
+      : client_(std::move(client)),
         reader_(reader),
         findings_(findings),
         streams_(std::move(streams)),
@@ -40,12 +45,13 @@ class Gatekeeper final : public RecipientCheck {
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
     return streams_->of_sender(reverse_path);
   }
-  // Store errors are 451 4.3.0: refuse when unsure of the store (DESIGN.md 9).
+  // Who may not relay gets 554 5.7.1. Store errors are 451 4.3.0: refuse when unsure of the store
+  // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,
                                    bool utf8) override;
 
  private:
-  std::string session_;
+  Client client_;
   policy::ContactReader& reader_;
   policy::Findings& findings_;
   std::shared_ptr<const policy::Streams> streams_;

@@ -25,12 +25,9 @@ constexpr std::size_t idle_capacity = 512;
 // replies can cost.
 constexpr std::size_t command_read = 64UL * 1024;
 
-Dialogue::Rules rules_for(const SessionSettings& settings, const IpAddress& peer) {
-  const auto trusts = [&](const Network& network) { return network.contains(peer); };
-  return {.hostname = settings.hostname,
-          .may_relay = std::ranges::any_of(settings.trusted, trusts),
-          .max_recipients = settings.limits.recipients,
-          .max_errors = settings.limits.errors};
+bool may_relay(const SessionSettings& settings, const IpAddress& peer) {
+  return std::ranges::any_of(settings.trusted,
+                             [&](const Network& network) { return network.contains(peer); });
 }
 
 }  // namespace
@@ -42,8 +39,12 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
       peer_(peer),
       context_(context),
       settings_(std::move(settings)),
-      gatekeeper_(id_, context_.contacts, context_.findings, settings_->streams, context_.clock),
-      dialogue_(rules_for(*settings_, peer_), gatekeeper_) {}
+      gatekeeper_({.session = id_, .address = peer_, .may_relay = may_relay(*settings_, peer_)},
+                  context_.contacts, context_.findings, settings_->streams, context_.clock),
+      dialogue_({.hostname = settings_->hostname,
+                 .max_recipients = settings_->limits.recipients,
+                 .max_errors = settings_->limits.errors},
+                gatekeeper_) {}
 
 void Session::drain() {
   draining_ = true;
@@ -117,7 +118,7 @@ awaitable<bool> Session::serve(Plan plan) {
   bool open = !plan.ends_session;
   if (plan.asks_data && !settled.go_ahead && sent_more()) {
     // Sent before our 354, so the client meant it as data: it is never read as commands.
-    replies += make_reply(421, "4.7.0", "data sent before the go-ahead").text;
+    replies += make_reply(421, "4.7.0", "a message may follow a 354 only").text;
     open = false;
   }
   if (log::enabled(log::Level::debug))
@@ -179,7 +180,8 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
   }
   const auto extension = missing(upstream_->capabilities(), dialogue_.transaction()->needs);
   if (!extension.empty()) {
-    if (upstream_.reused()) context_.pool.forget_capabilities();  // a new one has just told what it offers
+    if (upstream_.reused())
+      context_.pool.forget_capabilities();  // a new one has just told what it offers
     co_return failed("4.4.2", fmt::format("offers no {} now", extension),
                      fmt::format("offers no {} any more", extension));
   }

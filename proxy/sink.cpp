@@ -60,7 +60,7 @@ SinkSession::SinkSession(std::unique_ptr<Stream> client, const Maildir& maildir,
     : client_(std::move(client)),
       maildir_(maildir),
       buffer_(buffer),
-      dialogue_({.hostname = "sink.invalid", .may_relay = true}, check_) {}
+      dialogue_({.hostname = "sink.invalid"}, check_) {}
 
 awaitable<void> SinkSession::run() {
   bool open = co_await send(dialogue_.greeting().text);

@@ -174,6 +174,7 @@ Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address) {
 
 Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, Time now,
                            const Origin& origin) {
+  changed_ = true;
   ++numbering_.last;
   policy::Event event{{numbering_.origin, numbering_.last}, happened, now, std::move(facts)};
   const EventKey id = event_key(event.id);
@@ -212,6 +213,7 @@ Result<void> Batch::remember_stream(const Scope& scope) {
 }
 
 Result<void> Batch::commit() {
+  if (!changed_) return {};
   if (auto done = put_numbering(txn_, tables_, numbering_); !done) return done;
   return txn_.commit();
 }

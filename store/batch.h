@@ -23,7 +23,7 @@ class Batch {
   // Errc::invalid, and nothing was done: the batch is as good as before. After any other error it
   // can only be dropped.
   [[nodiscard]] Result<Outcome> apply(const Change& change, Time now);
-  // Returns when it is on the disk.
+  // Returns when it is on the disk. Without an event there is nothing to write, and no fsync.
   [[nodiscard]] Result<void> commit();
 
  private:
@@ -55,6 +55,7 @@ class Batch {
   KeyHasher* hasher_;
   Rules* rules_;
   Numbering numbering_;
+  bool changed_ = false;
   OctetWriter out_;
 };
 

@@ -1,6 +1,7 @@
 #include "store/env.h"
 
 #include "store/location.h"
+#include "store/space.h"
 
 #include <cerrno>
 #include <mutex>
@@ -21,13 +22,6 @@ constexpr unsigned max_readers = 1024;  // threads of every process that has the
 // this, which still holds hundreds of millions of contacts.
 constexpr std::uint64_t smallest_fallback = 64ULL << 30U;
 
-bool nearly_full(const std::filesystem::path& directory) {
-  constexpr std::uintmax_t one_batch = 1ULL << 20U;
-  std::error_code error;
-  const auto space = std::filesystem::space(directory, error);
-  return !error && space.available < one_batch;
-}
-
 Error explain(int code, std::string_view doing, const std::filesystem::path& directory) {
   const auto text = [&](std::string_view why) {
     return fmt::format("cannot {} the store at {}: {}", doing, directory.string(), why);
@@ -37,22 +31,37 @@ Error explain(int code, std::string_view doing, const std::filesystem::path& dir
     case MDB_TXN_FULL:
       return {Errc::full, text("it is as large as its map: raise map_size")};
     case MDB_MAP_RESIZED:
-      return {Errc::full, text("it has outgrown this process's map: raise map_size and restart")};
+      return {Errc::busy, text("another process let it grow past this one's map: open it again, "
+                               "and raise map_size to what the other has")};
     case ENOSPC:
     case EDQUOT:
-      return {Errc::full, text("the disk is full")};
+      return {Errc::full, text(disk_is_full)};
+    case EFBIG:
+      return {Errc::full, text(file_limit)};
+    case ENOMEM:
+      return {Errc::io, text("out of memory: raise ulimit -v, or free some memory")};
     case MDB_VERSION_MISMATCH:
-      return {Errc::version, text("it was written by another version of LMDB")};
+      return {Errc::version, text("it was written by another version of LMDB: use the program that "
+                                  "wrote it, or a newer one")};
     case MDB_INVALID:
-      return {Errc::damaged, text("data.mdb is not an LMDB file")};
+      return {Errc::damaged, text("data.mdb is not an LMDB file: put the right one in its place, "
+                                  "from a backup or a copy")};
+    case MDB_PANIC:
+      return {Errc::io,
+              text("a write failed earlier, and LMDB does no more until it is opened again: "
+                   "look at the system's log for the cause")};
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
     case MDB_INCOMPATIBLE:
     case MDB_NOTFOUND:
-      return {Errc::damaged, text(fmt::format("it is damaged ({})", ::mdb_strerror(code)))};
+      return {Errc::damaged, text(fmt::format("it is damaged ({}): put a backup in its place, or "
+                                              "import an export into a new one",
+                                              ::mdb_strerror(code)))};
     case MDB_READERS_FULL:
-      return {Errc::busy, text(fmt::format("all {} reader slots are taken", max_readers))};
+      return {Errc::busy,
+              text(fmt::format("all {} reader slots are taken: end some of the processes "
+                               "that have it open, or lower their number of workers",
+                               max_readers))};
     case EBUSY:
     case EAGAIN:
       return {Errc::busy, text("another process holds its lock")};
@@ -63,25 +72,37 @@ Error explain(int code, std::string_view doing, const std::filesystem::path& dir
                                          owner_of(directory)))};
     case EIO:
       // LMDB's word for a short write, which is what a disk gives while it fills up.
-      if (nearly_full(directory)) return {Errc::full, text("the disk is full")};
+      if (const auto why = no_space(directory)) return {Errc::full, text(*why)};
       return {Errc::io, text("input/output error: look at the system's log for the disk")};
     default:
       return {Errc::io, text(::mdb_strerror(code))};
   }
 }
 
+// As large as what its writers had: what one of them let grow, every other can follow.
+int grow_map(MDB_env* env, std::uint64_t at_least) {
+  MDB_envinfo info{};
+  const int code = ::mdb_env_info(env, &info);
+  if (code != MDB_SUCCESS || info.me_mapsize >= at_least) return code;
+  return ::mdb_env_set_mapsize(env, at_least);
+}
+
+enum class Map : std::uint8_t { at_least, exactly };
+
 // An environment that could not be opened must be closed before another try.
-int open_mapped(const Env::Settings& settings, std::uint64_t map_size, MDB_env*& env) {
+int open_mapped(const Env::Settings& settings, Map which, std::uint64_t map_size, MDB_env*& env) {
   int code = ::mdb_env_create(&env);
   if (code != MDB_SUCCESS) return code;
   code = ::mdb_env_set_maxdbs(env, max_tables);
   if (code == MDB_SUCCESS) code = ::mdb_env_set_maxreaders(env, max_readers);
-  if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(env, map_size);
+  // None is the one that the file names: the largest of its writers.
+  if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(env, which == Map::exactly ? map_size : 0);
   // No MDB_NOSYNC, MDB_NOMETASYNC or MDB_WRITEMAP: an acknowledged change survives a power cut.
   const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (settings.read_only ? MDB_RDONLY : 0U);
   if (code == MDB_SUCCESS) {
     code = ::mdb_env_open(env, settings.directory.c_str(), flags, S_IRUSR | S_IWUSR);
   }
+  if (code == MDB_SUCCESS && which == Map::at_least) code = grow_map(env, map_size);
   if (code != MDB_SUCCESS) {
     ::mdb_env_close(env);
     env = nullptr;
@@ -139,25 +160,35 @@ Result<std::unique_ptr<Env>> Env::open(const Settings& settings) {
   if (settings.create) {
     if (auto made = make_directory(settings.directory); !made) return std::unexpected(made.error());
   }
+  // An empty file was never finished.
   std::error_code error;
-  if (!settings.create && !std::filesystem::exists(data_file(settings.directory), error)) {
-    if (error == std::errc::permission_denied) {
-      return std::unexpected(explain(EACCES, "open", settings.directory));
-    }
-    return std::unexpected(no_store(settings.directory));
+  const auto size = std::filesystem::file_size(data_file(settings.directory), error);
+  const bool there = !error && size != 0;
+  if (!settings.create && error == std::errc::permission_denied) {
+    return std::unexpected(explain(EACCES, "open", settings.directory));
   }
+  if (!settings.create && !there) return std::unexpected(no_store(settings.directory));
   if (auto local = refuse_network_file_system(settings.directory); !local) {
     return std::unexpected(local.error());
   }
   auto claim = Claim::make(settings.directory);
   if (!claim) return std::unexpected(claim.error());
 
+  int code = reserve_lock_file(settings.directory, max_readers);
+  if (code != 0) return std::unexpected(explain(code, "open", settings.directory));
+
   MDB_env* handle = nullptr;
   std::uint64_t map_size = settings.map_size;
-  int code = open_mapped(settings, map_size, handle);
+  code = open_mapped(settings, there ? Map::at_least : Map::exactly, map_size, handle);
+  if (code == ENOMEM) code = open_mapped(settings, Map::exactly, map_size, handle);
   while (code == ENOMEM && map_size / 2 >= smallest_fallback) {
     map_size /= 2;
-    code = open_mapped(settings, map_size, handle);
+    code = open_mapped(settings, Map::exactly, map_size, handle);
+  }
+  if (code == ENOMEM) {
+    return fail(Errc::io, fmt::format("cannot open the store at {}: no address space for a map of "
+                                      "{} octets: lower map_size or raise ulimit -v",
+                                      settings.directory.string(), map_size));
   }
   if (code != MDB_SUCCESS) return std::unexpected(explain(code, "open", settings.directory));
 
@@ -182,10 +213,13 @@ Result<int> Env::clear_stale_readers() const {
 
 Error Env::damaged(std::string_view what) const {
   return {Errc::damaged,
-          fmt::format("the store at {} is damaged: {} does not read", directory_.string(), what)};
+          fmt::format("the store at {} is damaged: {} does not read; put a backup in its place, or "
+                      "import an export into a new one",
+                      directory_.string(), what)};
 }
 
 Error Env::error(int code, std::string_view doing) const {
+  if (code == MDB_MAP_RESIZED || code == MDB_PANIC) must_reopen_ = true;
   return explain(code, doing, directory_);
 }
 

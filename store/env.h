@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -35,6 +36,8 @@ class Env {
   [[nodiscard]] MDB_env* handle() const { return handle_; }
   // The slots of readers that died without giving them back. Returns how many.
   [[nodiscard]] Result<int> clear_stale_readers() const;
+  // Only a new environment helps. Known once error() was asked about it.
+  [[nodiscard]] bool must_reopen() const { return must_reopen_; }
   // Errc::damaged: `what` "does not read".
   [[nodiscard]] Error damaged(std::string_view what) const;
   // What an LMDB or system code means for a person; `doing` completes "cannot ... the store at
@@ -48,6 +51,7 @@ class Env {
   std::filesystem::path directory_;
   std::unique_ptr<Claim> claim_;
   MDB_env* handle_;
+  mutable std::atomic<bool> must_reopen_ = false;
 };
 
 }  // namespace postern::store

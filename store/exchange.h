@@ -2,6 +2,7 @@
 // of octets are given.
 #pragma once
 
+#include "policy/stream.h"
 #include "store/store.h"
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct ImportOptions {
   std::string stream;               // scope of rows that name none; empty: every marketing stream
   std::string source;               // required for subscribed rows
   Time now{};
-  std::size_t chunk = 10'000;  // rows a transaction: other writers get their turn in between
+  std::size_t chunk = 10'000;  // changes a commit, about: other writers get their turn in between
 };
 
 struct RejectedRow {
@@ -36,6 +37,9 @@ struct ImportSummary {
   std::uint64_t rows = 0, added = 0, unchanged = 0, returned = 0, kept = 0, rejected = 0;
   std::uint64_t kept_unsubscribed = 0, kept_bounced = 0, kept_complained = 0, kept_blocked = 0;
   std::vector<RejectedRow> rejections;  // the first 1,000; `rejected` counts all
+  // The store or the file failed there. The counts are of the rows until then; a row that waited
+  // for its commit is in none of them.
+  std::optional<Error> error;
 };
 
 // One parsed row, or why it is none: pure, for the importer and its fuzz target.
@@ -69,15 +73,19 @@ class RowReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// Every good row is stored though others are bad. An error means that the store failed: what was
-// committed stays, and the same file again changes nothing of it.
-[[nodiscard]] Result<ImportSummary> import_rows(Store& store, std::istream& in,
-                                                const ImportOptions& options);
+// Every good row is stored though others are bad. Where the store or the file fails, the summary
+// says so beside what was done until then: what was committed stays, and the same file again
+// changes nothing of it.
+[[nodiscard]] ImportSummary import_rows(Store& store, std::istream& in,
+                                        const ImportOptions& options);
 
 enum class ExportFormat : std::uint8_t { csv, jsonl, postfix };
 struct ExportOptions {
   std::optional<RowStatus> status;
-  std::string stream;  // what is about this stream, or about every (marketing) stream
+  // What binds this stream: by its name or a former one, or as one of every (marketing) stream.
+  // Empty: everything. One that `streams` does not have is Errc::invalid.
+  std::string stream;
+  const policy::Streams* streams = nullptr;  // of the configuration; needed with `stream`
   ExportFormat format = ExportFormat::csv;
   Time now{};
 };

@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "policy/decision.h"
 #include "store/csv.h"
 #include "store/exchange.h"
@@ -97,8 +98,14 @@ class Format {
 
 class Exporter {
  public:
-  Exporter(const Store& store, std::ostream& out, const ExportOptions& options)
-      : store_(store), out_(out), options_(options), format_(out, options.format) {}
+  // `stream`: the one that options name; none for all.
+  Exporter(const Store& store, std::ostream& out, const ExportOptions& options,
+           const policy::Stream* stream)
+      : store_(store),
+        out_(out),
+        options_(options),
+        stream_(stream),
+        format_(out, options.format) {}
 
   Result<std::uint64_t> run() {
     std::string after;
@@ -125,10 +132,11 @@ class Exporter {
     return !lifted_whole(hold, contact) && !over(hold, options_.now) &&
            wanted(hold.scope, status_of(hold.kind));
   }
-  // Of a stream: also what is wider, for it holds there too.
   [[nodiscard]] bool wanted(const Scope& scope, RowStatus status) const {
     if (options_.status && *options_.status != status) return false;
-    return options_.stream.empty() || intersect(scope, Scope{Scope::Kind::stream, options_.stream});
+    if (stream_ == nullptr) return true;
+    return status == RowStatus::subscribed ? permission_covers(scope, *stream_, *options_.streams)
+                                           : hold_covers(scope, *stream_, *options_.streams);
   }
   [[nodiscard]] static RowStatus status_of(policy::HoldKind kind) {
     switch (kind) {
@@ -221,6 +229,7 @@ class Exporter {
   const Store& store_;
   std::ostream& out_;
   const ExportOptions& options_;
+  const policy::Stream* stream_;
   Format format_;
   std::uint64_t written_ = 0;
 };
@@ -229,7 +238,15 @@ class Exporter {
 
 Result<std::uint64_t> export_rows(const Store& store, std::ostream& out,
                                   const ExportOptions& options) {
-  return Exporter(store, out, options).run();
+  const policy::Stream* stream = nullptr;
+  if (!options.stream.empty()) {
+    if (options.streams != nullptr) stream = options.streams->find(options.stream);
+    if (stream == nullptr) {
+      return fail(Errc::invalid, fmt::format("no stream of the configuration is named '{}'",
+                                             printable(options.stream, 100)));
+    }
+  }
+  return Exporter(store, out, options, stream).run();
 }
 
 }  // namespace postern::store

@@ -8,11 +8,16 @@
 #include "store/tables.h"
 #include "store/txn.h"
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace postern::store {
+
+// What a change that is wrong by itself does to those beside it.
+enum class Wrong : std::uint8_t { fails_alone, fails_all };
 
 struct Store::Impl {
   std::unique_ptr<Env> env;
@@ -27,6 +32,8 @@ struct Store::Impl {
   Rules rules;
 
   [[nodiscard]] Result<Txn> read() const { return Txn::read(*env); }
+  [[nodiscard]] Result<std::vector<Result<Outcome>>> change(std::span<const Change> changes,
+                                                            Time now, Wrong wrong);
 };
 
 [[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env,

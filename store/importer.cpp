@@ -4,6 +4,8 @@
 #include "store/utf8.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
 namespace postern::store {
@@ -29,12 +31,19 @@ int restriction(RowStatus status) {
   return 4;
 }
 
-// A row's own word counts against the caller's only towards more restriction.
-RowStatus status_of(const Row& row, const ImportOptions& options) {
-  if (!row.status) return options.status.value_or(RowStatus::unsubscribed);
-  if (!options.status) return *row.status;
-  return std::max(*row.status, *options.status,
-                  [](RowStatus a, RowStatus b) { return restriction(a) < restriction(b); });
+struct Statuses {
+  RowStatus first;
+  std::optional<RowStatus> second;
+};
+
+// A row's own word counts against the caller's only towards more restriction: where both restrict,
+// and differ, both hold.
+Statuses statuses_of(const Row& row, const ImportOptions& options) {
+  if (!row.status) return {options.status.value_or(RowStatus::unsubscribed), std::nullopt};
+  if (!options.status || *options.status == *row.status) return {*row.status, std::nullopt};
+  if (restriction(*row.status) == 0) return {*options.status, std::nullopt};
+  if (restriction(*options.status) == 0) return {*row.status, std::nullopt};
+  return {*row.status, options.status};
 }
 
 policy::HoldKind kind_of(RowStatus status) {
@@ -64,8 +73,7 @@ policy::Scope scope_of(const Row& row, RowStatus status, const ImportOptions& op
   return scope_of(row.scope.empty() ? options.stream : row.scope);
 }
 
-Result<Change> change_of(Row row, const ImportOptions& options) {
-  const RowStatus status = status_of(row, options);
+Result<Change> change_of(const Row& row, RowStatus status, const ImportOptions& options) {
   Origin origin{kept_text(row.source.empty() ? options.source : row.source, max_source),
                 kept_text(row.note, max_note)};
   if (row.address.is_domain() && status != RowStatus::blocked &&
@@ -78,16 +86,30 @@ Result<Change> change_of(Row row, const ImportOptions& options) {
       return fail(Errc::invalid,
                   "a subscribed row without a source: where does the consent come from?");
     }
-    return GiveConsent{std::move(row.address), std::move(scope), row.date, std::move(origin)};
+    return GiveConsent{row.address, std::move(scope), row.date, std::move(origin)};
   }
   if (origin.source.empty()) origin.source = default_source;
-  return PlaceHold{.address = std::move(row.address),
+  // The end that a row names is of what the row says, not of what the caller adds to it.
+  const bool own = row.status.value_or(status) == status;
+  return PlaceHold{.address = row.address,
                    .kind = kind_of(status),
                    .scope = std::move(scope),
                    .date = row.date,
-                   .until = row.until,
+                   .until = own ? row.until : std::nullopt,
                    .imported = true,
                    .origin = std::move(origin)};
+}
+
+Result<std::vector<Change>> changes_of(const Row& row, const ImportOptions& options) {
+  const Statuses statuses = statuses_of(row, options);
+  std::vector<Change> changes;
+  for (const auto status : {std::optional(statuses.first), statuses.second}) {
+    if (!status) continue;
+    auto change = change_of(row, *status, options);
+    if (!change) return std::unexpected(std::move(change).error());
+    changes.push_back(*std::move(change));
+  }
+  return changes;
 }
 
 void count(const Outcome& outcome, ImportSummary& summary) {
@@ -121,51 +143,106 @@ void count(const Outcome& outcome, ImportSummary& summary) {
   }
 }
 
-void reject(ImportSummary& summary, std::uint64_t line, std::string text, std::string reason) {
-  ++summary.rejected;
-  if (summary.rejections.size() < max_rejections) {
-    summary.rejections.push_back({line, std::move(text), std::move(reason)});
+int news(const Result<Outcome>& outcome) {
+  if (!outcome) return 3;
+  switch (outcome->kind) {
+    case Outcome::Kind::changed:
+      return 2;
+    case Outcome::Kind::returned:
+    case Outcome::Kind::kept:
+      return 1;
+    case Outcome::Kind::unchanged:
+      break;
   }
+  return 0;
 }
 
-Result<void> store_chunk(Store& store, std::vector<Change>& chunk, const ImportOptions& options,
-                         ImportSummary& summary) {
-  if (chunk.empty()) return {};
-  auto outcomes = store.change(chunk, options.now);
-  if (!outcomes) return std::unexpected(outcomes.error());
-  for (const Outcome& outcome : *outcomes) count(outcome, summary);
-  chunk.clear();
-  return {};
-}
+class Importer {
+ public:
+  Importer(Store& store, const ImportOptions& options) : store_(store), options_(options) {}
+
+  ImportSummary run(std::istream& in) {
+    RowReader reader(in);
+    while (auto next = reader.next()) {
+      take(*std::move(next));
+      if (changes_.size() >= options_.chunk && !flush()) return finished();
+    }
+    if (flush() && in.bad()) {
+      summary_.error = {Errc::io, "the file could not be read to its end"};
+    }
+    return finished();
+  }
+
+ private:
+  // A row whose changes wait to be stored.
+  struct Pending {
+    std::uint64_t line;
+    std::string text;
+    std::size_t changes;
+  };
+
+  void take(RowReader::Next next) {
+    ++summary_.rows;
+    if (!next.row) {
+      reject(next.line, std::move(next.text), std::move(next.row.error().text));
+      return;
+    }
+    auto changes = changes_of(*next.row, options_);
+    if (!changes) {
+      reject(next.line, std::move(next.text), std::move(changes.error().text));
+      return;
+    }
+    pending_.push_back({next.line, std::move(next.text), changes->size()});
+    std::ranges::move(*changes, std::back_inserter(changes_));
+  }
+
+  bool flush() {
+    if (changes_.empty()) return true;
+    auto outcomes = store_.change_each(changes_, options_.now);
+    if (!outcomes) {
+      summary_.rows -= pending_.size();
+      summary_.error = std::move(outcomes).error();
+      return false;
+    }
+    std::span<Result<Outcome>> left(*outcomes);
+    for (Pending& row : pending_) {
+      auto outcome = std::move(*std::ranges::max_element(left.first(row.changes), {}, news));
+      left = left.subspan(row.changes);
+      if (outcome) {
+        count(*outcome, summary_);
+      } else {
+        reject(row.line, std::move(row.text), std::move(outcome.error().text));
+      }
+    }
+    pending_.clear();
+    changes_.clear();
+    return true;
+  }
+
+  void reject(std::uint64_t line, std::string text, std::string reason) {
+    ++summary_.rejected;
+    if (summary_.rejections.size() < max_rejections) {
+      summary_.rejections.push_back({line, std::move(text), std::move(reason)});
+    }
+  }
+
+  // Those that the store rejected were found later than those around them.
+  ImportSummary finished() {
+    std::ranges::sort(summary_.rejections, {}, &RejectedRow::line);
+    return std::move(summary_);
+  }
+
+  Store& store_;
+  const ImportOptions& options_;
+  ImportSummary summary_;
+  std::vector<Change> changes_;
+  std::vector<Pending> pending_;
+};
 
 }  // namespace
 
-Result<ImportSummary> import_rows(Store& store, std::istream& in, const ImportOptions& options) {
-  ImportSummary summary;
-  RowReader reader(in);
-  std::vector<Change> chunk;
-  while (auto next = reader.next()) {
-    ++summary.rows;
-    if (!next->row) {
-      reject(summary, next->line, std::move(next->text), std::move(next->row.error().text));
-      continue;
-    }
-    auto change = change_of(std::move(*next->row), options);
-    if (!change) {
-      reject(summary, next->line, std::move(next->text), std::move(change.error().text));
-      continue;
-    }
-    chunk.push_back(std::move(*change));
-    if (chunk.size() < options.chunk) continue;
-    if (auto stored = store_chunk(store, chunk, options, summary); !stored) {
-      return std::unexpected(stored.error());
-    }
-  }
-  if (auto stored = store_chunk(store, chunk, options, summary); !stored) {
-    return std::unexpected(stored.error());
-  }
-  if (in.bad()) return fail(Errc::io, "the file could not be read to its end");
-  return summary;
+ImportSummary import_rows(Store& store, std::istream& in, const ImportOptions& options) {
+  return Importer(store, options).run(in);
 }
 
 }  // namespace postern::store

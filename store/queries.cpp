@@ -65,7 +65,9 @@ Result<std::vector<HistoryEntry>> Store::history(const policy::CanonicalAddress&
   auto more = cursor->at((*hasher)(address.text));
   for (; more && *more; more = cursor->next_of_key()) {
     EventKey key{};
-    OctetReader(cursor->value()).raw(key);
+    OctetReader value(cursor->value());
+    value.raw(key);
+    if (!value.finished()) return std::unexpected(impl_->env->damaged("the list of events"));
     auto entry = entry_of(*txn, impl_->tables, key);
     if (!entry) return std::unexpected(entry.error());
     history.push_back(std::move(*entry));
@@ -127,17 +129,14 @@ Result<std::vector<std::string>> Store::stream_names() const {
   return names;
 }
 
-Result<Stats> Store::stats() const {
+Result<Stats> Store::stats(Time now) const {
   Stats stats;
   {
     auto txn = impl_->read();
     if (!txn) return std::unexpected(txn.error());
-    auto used = txn->root_size();
-    if (!used) return std::unexpected(used.error());
-    stats.bytes_used = used->octets;
     const Tables& tables = impl_->tables;
     for (const Table table :
-         {tables.meta, tables.contacts, tables.domains, tables.folded, tables.events,
+         {tables.root, tables.meta, tables.contacts, tables.domains, tables.folded, tables.events,
           tables.by_contact, tables.texts, tables.addresses, tables.streams}) {
       auto size = txn->size(table);
       if (!size) return std::unexpected(size.error());
@@ -159,7 +158,7 @@ Result<Stats> Store::stats() const {
       if (record.address.is_domain()) continue;
       const auto stands = [&](policy::HoldKind kind) -> std::uint64_t {
         return std::ranges::any_of(record.contact.holds, [&](const policy::Hold& hold) {
-          return hold.kind == kind && !lifted_whole(hold, record.contact);
+          return hold.kind == kind && !over(hold, now) && !lifted_whole(hold, record.contact);
         });
       };
       stats.unsubscribed += stands(policy::HoldKind::unsubscribed);

@@ -86,7 +86,8 @@ class Reader final : public policy::ContactReader {
     const std::string_view text = address.text;
     const auto plus = text.find('+', 1);
     const auto at = text.rfind('@');
-    if (text.starts_with('"') && plus < at) {
+    // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
+    if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
       const std::string shorter = policy::without_subaddress(address);
       return shorter.empty() ? own : hasher_(shorter);
     }
@@ -101,7 +102,9 @@ class Reader final : public policy::ContactReader {
     auto more = folded_.at(hasher_(form));
     for (; more && *more; more = folded_.next_of_key()) {
       ContactKey key{};
-      OctetReader(folded_.value()).raw(key);
+      OctetReader value(folded_.value());
+      value.raw(key);
+      if (!value.finished()) return std::unexpected(txn_.env().damaged("a folded address"));
       if (std::ranges::find(exact, key) != exact.end()) continue;
       if (auto done = take(tables_.contacts, key, Form::mailbox, findings); !done) return done;
     }

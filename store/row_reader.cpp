@@ -1,5 +1,6 @@
 // Rows of a file: which format it has is decided by its first line; then each record is fields by
 // name, and fields by name are a row, in one function for every format.
+#include "base/config_values.h"
 #include "base/text.h"
 #include "store/csv.h"
 #include "store/exchange.h"
@@ -59,9 +60,10 @@ Result<Row> row_of(Fields& fields) {
     }
   }
   row.scope = trimmed(Field::stream);
-  if (row.scope.size() > policy::max_stream_name) {
-    return fail(Errc::invalid,
-                fmt::format("the stream's name is longer than {} octets", policy::max_stream_name));
+  if (!row.scope.empty() && row.scope != "all") {
+    if (auto wrong = config::check_stream_name(row.scope); !wrong.empty()) {
+      return fail(Errc::invalid, "stream: " + wrong);
+    }
   }
   auto date = optional_time(trimmed(Field::date));
   if (!date) return std::unexpected(date.error());

@@ -73,7 +73,9 @@ Result<void> Rules::rekey(Txn& txn, const Tables& tables, KeyHasher& hasher) con
   for (; more && *more; more = cursor->next()) {
     const policy::CanonicalAddress address{std::string(text_of(cursor->value()))};
     ContactKey key{};
-    OctetReader(cursor->key()).raw(key);
+    OctetReader name(cursor->key());
+    name.raw(key);
+    if (!name.finished()) return std::unexpected(txn.env().damaged("the key of an address"));
     if (const std::string old = policy::folded(address, before.providers_); !old.empty()) {
       if (auto gone = txn.remove(tables.folded, hasher(old), key); !gone) return gone;
     }

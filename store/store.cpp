@@ -110,23 +110,40 @@ Result<std::unique_ptr<policy::ContactReader>> Store::reader() const {
 }
 
 Result<std::vector<Outcome>> Store::change(std::span<const Change> changes, Time now) {
-  if (impl_->read_only) {
-    return fail(Errc::unsupported, fmt::format("the store at {} was opened for reading only",
-                                               impl_->env->directory().string()));
-  }
-  const std::lock_guard lock(impl_->write_mutex);
-  auto batch = Batch::begin(*impl_->env, impl_->tables, impl_->hasher, impl_->rules);
-  if (!batch) return std::unexpected(batch.error());
+  auto each = impl_->change(changes, now, Wrong::fails_all);
+  if (!each) return std::unexpected(std::move(each).error());
   std::vector<Outcome> outcomes;
+  outcomes.reserve(each->size());
+  for (auto& outcome : *each) outcomes.push_back(*std::move(outcome));
+  return outcomes;
+}
+
+Result<std::vector<Result<Outcome>>> Store::change_each(std::span<const Change> changes, Time now) {
+  return impl_->change(changes, now, Wrong::fails_alone);
+}
+
+Result<std::vector<Result<Outcome>>> Store::Impl::change(std::span<const Change> changes, Time now,
+                                                         Wrong wrong) {
+  if (read_only) {
+    return fail(Errc::unsupported, fmt::format("the store at {} was opened for reading only",
+                                               env->directory().string()));
+  }
+  const std::lock_guard lock(write_mutex);
+  auto batch = Batch::begin(*env, tables, hasher, rules);
+  if (!batch) return std::unexpected(batch.error());
+  std::vector<Result<Outcome>> outcomes;
   outcomes.reserve(changes.size());
   for (const Change& change : changes) {
-    auto outcome = batch->apply(change, now);
-    if (!outcome) return std::unexpected(outcome.error());
-    outcomes.push_back(std::move(*outcome));
+    outcomes.push_back(batch->apply(change, now));
+    if (outcomes.back()) continue;
+    const Error& error = outcomes.back().error();
+    if (wrong == Wrong::fails_all || error.code != Errc::invalid) return std::unexpected(error);
   }
   if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
   return outcomes;
 }
+
+bool Store::must_reopen() const { return impl_->env->must_reopen(); }
 
 const std::vector<ProviderConfig>& Store::providers() const { return impl_->providers; }
 

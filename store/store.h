@@ -96,7 +96,7 @@ struct Stats {
   std::uint64_t domains = 0;   // domain-wide entries
   std::uint64_t events = 0;
   std::uint64_t unsubscribed =
-      0;  // contacts with such a hold that is not lifted for its whole scope
+      0;  // contacts with such a hold that is neither over nor lifted for its whole scope
   std::uint64_t complained = 0;
   std::uint64_t bounced = 0;
   std::uint64_t blocked = 0;
@@ -126,6 +126,16 @@ class Store {
   // Applies changes in one transaction, in their order, and commits with fsync. All or nothing.
   [[nodiscard]] Result<std::vector<Outcome>> change(std::span<const Change> changes, Time now);
 
+  // The same, but a change that is wrong by itself (Errc::invalid) fails alone: an outcome for
+  // each.
+  [[nodiscard]] Result<std::vector<Result<Outcome>>> change_each(std::span<const Change> changes,
+                                                                 Time now);
+
+  // Only closing it and opening it again helps: another process has let the store grow past this
+  // one's map, or a write failed so that LMDB does no more. Set by the call that met it, of any
+  // thread.
+  [[nodiscard]] bool must_reopen() const;
+
   [[nodiscard]] Result<policy::Contact> contact(const policy::CanonicalAddress& address) const;
   [[nodiscard]] Result<std::vector<HistoryEntry>> history(
       const policy::CanonicalAddress& address) const;  // newest first
@@ -140,7 +150,7 @@ class Store {
   // Names that holds, lifts and consents use: for check-config, which names those that no
   // configuration has.
   [[nodiscard]] Result<std::vector<std::string>> stream_names() const;
-  [[nodiscard]] Result<Stats> stats() const;
+  [[nodiscard]] Result<Stats> stats(Time now) const;
   // Providers in force: the built-in ones and those that the store was keyed with.
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const;
   // Clears the slots of readers that died; at open and on a timer. Returns how many.

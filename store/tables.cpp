@@ -77,12 +77,15 @@ Result<void> create_meta(Txn& txn, const Tables& tables) {
 }  // namespace
 
 Result<Tables> open_tables(Txn& txn, bool create) {
-  auto root = txn.root_size();
+  Tables tables{};
+  auto root = txn.open_table(nullptr, TableKind::plain, false);
   if (!root) return std::unexpected(root.error());
-  const bool empty = root->entries == 0;
+  tables.root = *root;
+  auto size = txn.size(tables.root);
+  if (!size) return std::unexpected(size.error());
+  const bool empty = size->entries == 0;
   if (empty && !create) return std::unexpected(no_store(txn.env().directory()));
 
-  Tables tables{};
   struct Definition {
     const char* name;
     TableKind kind;

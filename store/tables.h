@@ -13,6 +13,7 @@
 namespace postern::store {
 
 struct Tables {
+  Table root;        // LMDB's own, of the tables below
   Table meta;        // name -> value: see Meta
   Table contacts;    // contact key -> contact record, of mailboxes: what RCPT reads
   Table domains;     // the same of "@domain" and "@.domain": empty for most, and then costs nothing
@@ -24,13 +25,12 @@ struct Tables {
   Table streams;     // every stream name that a scope has used -> nothing
 };
 
-// Of a store that was never finished, Errc::not_found.
 // Bumped when an older program could not read, or would wrongly write, what a newer one wrote.
 inline constexpr std::uint32_t schema_version = 1;
 
 // With `create` an empty environment becomes a store: tables, versions, hash key, origin. Errors:
-// not_found where it is empty and stays so; version where schema or canonical form is another than
-// this program's.
+// not_found where it is empty (never finished) and stays so; version where schema or canonical form
+// is another than this program's.
 [[nodiscard]] Result<Tables> open_tables(Txn& txn, bool create);
 
 // The key of contact hashes, once for the life of a store.

@@ -88,14 +88,6 @@ Result<Txn::Size> Txn::size(Table table) const {
   return size_of(stat);
 }
 
-Result<Txn::Size> Txn::root_size() const {
-  MDB_stat stat{};
-  if (const int code = ::mdb_env_stat(env_->handle(), &stat); code != MDB_SUCCESS) {
-    return std::unexpected(env_->error(code, "read"));
-  }
-  return size_of(stat);
-}
-
 Result<void> Txn::commit() {
   // Freed by LMDB whatever the outcome.
   if (const int code = ::mdb_txn_commit(handle_.release()); code != MDB_SUCCESS) {

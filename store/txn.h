@@ -28,7 +28,7 @@ class Txn {
   [[nodiscard]] static Result<Txn> write(const Env& env);
 
   // A handle is for good once this transaction was committed. Errc::damaged where the table is
-  // missing and not created.
+  // missing and not created. Without a name: the table of tables, which is always there.
   [[nodiscard]] Result<Table> open_table(const char* name, TableKind kind, bool create);
 
   [[nodiscard]] Result<std::optional<Octets>> get(Table table, Octets key) const;
@@ -44,8 +44,6 @@ class Txn {
     std::uint64_t octets = 0;  // of its pages
   };
   [[nodiscard]] Result<Size> size(Table table) const;
-  // Of the table of tables.
-  [[nodiscard]] Result<Size> root_size() const;
 
   [[nodiscard]] Result<void> commit();
   // A read transaction rests between lookups, keeping its slot and memory: renew() takes the newest

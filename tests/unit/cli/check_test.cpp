@@ -1,4 +1,7 @@
 #include "program.h"
+#include "store/store.h"
+
+#include <memory>
 
 #include <boost/json/parse.hpp>
 
@@ -15,7 +18,7 @@ const std::string rows =
     "john@example.com,unsubscribed,letters,2026-03-02,,\n"
     "ann@example.com,complained,,2026-03-03,,\n"
     "bert@example.com,bounced,,2026-03-04,,550 5.1.1 user unknown\n"
-    "carl@example.com,blocked,,2026-03-05,2026-04-01T00:00:00Z,spam trap\n"
+    "carl@example.com,blocked,,2026-03-05,2999-04-01T00:00:00Z,spam trap\n"
     "@example.net,blocked,,2026-03-06,,\n"
     "d.o.t@gmail.com,unsubscribed,,2026-03-07,,\n";
 
@@ -64,13 +67,13 @@ TEST_CASE("check: what the gate would answer, why, and what lifts it") {
                0,
                "250 <john@example.com>: would be accepted (stream default)\n",
                "another stream"},
-          Case{{"carl@example.com", "--at", "2026-03-31"},
+          Case{{"carl@example.com", "--at", "2999-03-31"},
                1,
                "550 5.7.1 <carl@example.com>: blocked on 2026-03-05: spam trap\n"
-               "  blocked since 2026-03-05 until 2026-04-01T00:00:00Z (test: spam trap)\n"
+               "  blocked since 2026-03-05 until 2999-04-01T00:00:00Z (test: spam trap)\n"
                "  lift it with: postern unblock carl@example.com\n",
                "while it lasts"},
-          Case{{"carl@example.com", "--at", "2026-04-01"},
+          Case{{"carl@example.com", "--at", "2999-04-01"},
                0,
                "250 <carl@example.com>: would be accepted (stream default)\n",
                "when it is over"},
@@ -167,4 +170,76 @@ TEST_CASE("check: one JSON object a line") {
                                                        {"accepted", true},
                                                        {"code", 250}});
   CHECK_FALSE(std::getline(lines, line));
+}
+
+TEST_CASE("check: at a time that is past, what the gate knew then") {
+  using namespace postern;
+  const Folder folder;
+  const auto where = folder.file("store");
+  {
+    const auto store = store::Store::open({.path = where,
+                                           .mode = store::Mode::create,
+                                           .map_size = 1ULL << 30U,
+                                           .providers = std::nullopt});
+    REQUIRE(store);
+    store::PlaceHold hold;
+    hold.address = *policy::parse_contact("j.ane@gmail.com", false);
+    hold.scope = {policy::Scope::Kind::marketing, {}};
+    hold.origin = {.source = "cli", .note = {}};
+    store::LiftHolds lift;
+    lift.address = hold.address;
+    lift.kinds = {policy::HoldKind::unsubscribed};
+    lift.consent = true;
+    lift.origin = hold.origin;
+    const std::vector<store::Change> first{hold};
+    const std::vector<store::Change> then{lift};
+    REQUIRE((*store)->change(first, *parse_time("2026-03-01")));
+    REQUIRE((*store)->change(then, *parse_time("2026-04-01")));
+  }
+  const auto config = folder.write("c.toml", streams);
+  struct Case {
+    std::string stream;
+    std::string at;
+    std::string_view says;
+  };
+  for (const auto& [stream, at, says] : {
+           Case{"default", "2026-02-28", "250 "},
+           Case{"default", "2026-03-01", "recipient unsubscribed on 2026-03-01"},
+           Case{"default", "2026-03-31", "recipient unsubscribed on 2026-03-01"},
+           Case{"default", "2026-04-01", "250 "},
+           Case{"club", "2026-02-28", "no recorded consent"},
+           Case{"club", "2026-04-01", "250 "},
+       }) {
+    CAPTURE(at);
+    for (const auto address : {"j.ane@gmail.com", "jane@gmail.com", "j.ane+tag@gmail.com"}) {
+      CAPTURE(address);
+      CHECK(has(postern_run({"check", address, "--stream", stream, "--at", at, "--store", where,
+                             "--config", config})
+                    .out,
+                says));
+    }
+  }
+}
+
+TEST_CASE("check: reads an address as every other verb does") {
+  const Folder folder;
+  const auto store = folder.store("ann@example.com\n");
+  for (const auto address :
+       {"<ann@example.com>", " ann@example.com", "<@relay.example:ann@example.com>"}) {
+    CAPTURE(address);
+    const auto ran = postern_run({"check", "--store", store, address});
+    CHECK(ran.status == 1);
+    CHECK(has(ran.out, "<ann@example.com>: recipient unsubscribed"));
+  }
+}
+
+TEST_CASE("check: the command that records an opt-in can be pasted") {
+  const Folder folder;
+  const auto store = folder.store();
+  const auto config = folder.write("c.toml", streams);
+  const auto ran = postern_run({"check", "--stream", "club", "--store", store, "--config", config,
+                                "--", "o'hara@example.com", "-a@example.com"});
+  CHECK(ran.status == 1);
+  CHECK(has(ran.out, R"(postern resubscribe 'o'\''hara@example.com' --stream club --consent)"));
+  CHECK(has(ran.out, "--stream club --consent 'how we know' -- -a@example.com\n"));
 }

@@ -17,6 +17,15 @@ TEST_CASE(
   CHECK(again.out == "3 rows: 0 added, 2 unchanged, 1 rejected\n");
 }
 
+TEST_CASE("import: the one mailbox without a domain is a rejected row with its reason") {
+  const Folder folder;
+  const auto ran = postern_with_input("<postmaster>\nann@example.com\n",
+                                      {"import", "-", "--store", folder.file("store")});
+  CHECK(ran.status == 1);
+  CHECK(ran.out == "2 rows: 1 added, 0 unchanged, 1 rejected\n");
+  CHECK(has(ran.err, ":1: \"<postmaster>\" is no address: it has no domain\n"));
+}
+
 TEST_CASE("import: several files make one summary; who came back, and who is kept, is counted") {
   const Folder folder;
   const auto store =
@@ -92,4 +101,28 @@ TEST_CASE("stats: the same numbers for people and programs") {
   CHECK(json.at("contacts") == 2);
   CHECK(json.at("unsubscribed") == 2);
   CHECK(json.at("domains") == 0);
+}
+
+TEST_CASE("import: where a file fails in its middle, what was done until then is said") {
+  const Folder folder;
+  const auto list = folder.write("list.txt", "ann@example.com\nnobody\n");
+  const std::string unreadable = "/proc/self/mem";  // can be opened; its first page cannot be read
+  const auto ran = postern_run({"import", list, unreadable, "--store", folder.file("store")});
+  CHECK(ran.status == 3);
+  CHECK(ran.out == "2 rows: 1 added, 0 unchanged, 1 rejected\n");
+  CHECK(has(ran.err, list + ":2: "));
+  CHECK(has(ran.err, "postern: " + unreadable + ": "));
+}
+
+TEST_CASE(
+    "export: of a stream that nobody knows nothing is written; of one that a hold has, it is") {
+  const Folder folder;
+  const auto store = folder.store("email,stream\nann@example.com,offers\nbob@example.com,other\n");
+  const auto slip = postern_run({"export", "--stream", "ofers", "--store", store});
+  CHECK(slip.status == 2);
+  CHECK(slip.out.empty());
+  CHECK(has(slip.err, "no stream is named ofers, and no hold either; there are: default"));
+  const auto ran = postern_run({"export", "--stream", "offers", "--store", store});
+  CHECK(ran.status == 0);
+  CHECK(has(ran.out, "ann@example.com,unsubscribed,offers,"));
 }

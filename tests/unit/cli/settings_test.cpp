@@ -48,3 +48,26 @@ TEST_CASE("settings: a configuration that is wrong stops every verb, all its pro
   }
   CHECK(postern_run({"stats", "--config", folder.file("none.toml")}).status == 2);
 }
+
+TEST_CASE("settings: only a configuration that was named for the store keys it by its providers") {
+  const Folder folder;
+  const auto store = folder.store("j.ane@example.net\n");
+  const std::string rule = "[[provider]]\ndomains = [\"example.net\"]\nignore_dots = true\n";
+  const auto other = folder.write("other.toml", "[store]\npath = \"elsewhere\"\n" + rule);
+  const auto own = folder.write("own.toml", "[store]\npath = \"" + store + "\"\n" + rule);
+  const auto jane = [&] { return postern_run({"check", "jane@example.net", "--store", store}); };
+  {
+    const Environment environment(other);
+    REQUIRE(postern_run({"block", "x@example.org", "--store", store}).status == 0);
+  }
+  CHECK(jane().status == 0);
+  REQUIRE(postern_run({"block", "y@example.org", "--store", store, "--config", other}).status == 0);
+  CHECK(jane().status == 0);
+  {
+    const Environment environment(own);
+    REQUIRE(postern_run({"block", "z@example.org"}).status == 0);
+  }
+  CHECK(jane().status == 0);
+  REQUIRE(postern_run({"block", "z@example.com", "--config", own}).status == 0);
+  CHECK(jane().status == 1);
+}

@@ -229,7 +229,6 @@ TEST_CASE("parse_contact takes what people type") {
       {"@b", "@b"},
       {"\t@.B\r\n", "@.b"},
       {"\"\"@b", "\"\"@b"},
-      {"<Postmaster>", "postmaster"},
   };
   for (const auto& [input, want] : cases) {
     CAPTURE(input);
@@ -238,7 +237,8 @@ TEST_CASE("parse_contact takes what people type") {
     CHECK(contact->text == want);
     CHECK(parse_contact(input, false).has_value() == !contact->is_domain());
   }
-  for (const auto* input : {"", " ", "<>", "a", "postmaster", "A <a@b>", "a@b;", "a@b c@d"}) {
+  for (const auto* input :
+       {"", " ", "<>", "a", "postmaster", "<postmaster>", "A <a@b>", "a@b;", "a@b c@d"}) {
     CAPTURE(input);
     CHECK_FALSE(parse_contact(input, true));
   }

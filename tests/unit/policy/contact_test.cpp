@@ -135,6 +135,29 @@ TEST_CASE("one imported hold of two events: the restriction wins") {
   }
 }
 
+TEST_CASE("one imported hold of events about other streams: what binds both, in any order") {
+  const std::vector<Scope> scopes{stream("news"), stream("offers"), marketing, all};
+  const auto joined = [&](const std::vector<Scope>& which) {
+    std::vector<Event> events;
+    for (const auto& scope : which) {
+      events.push_back(event(1, 5, placed(HoldKind::unsubscribed, scope, {}, row)));
+    }
+    return fold(events).holds.at(0).scope;
+  };
+  CHECK(joined({stream("news"), stream("offers")}) == marketing);
+  CHECK(joined({stream("news"), marketing}) == marketing);
+  CHECK(joined({marketing, all}) == all);
+  for (const auto& a : scopes) {
+    CHECK(joined({a, a}) == a);
+    for (const auto& b : scopes) {
+      CHECK(joined({a, b}) == joined({b, a}));
+      for (const auto& c : scopes) {
+        CHECK(joined({joined({a, b}), c}) == joined({a, joined({b, c})}));
+      }
+    }
+  }
+}
+
 TEST_CASE("a hold's date is when it happened, not when it was written down") {
   const auto contact = fold({event(1, 10, placed(HoldKind::bounced, all))});
   REQUIRE(contact.holds.size() == 1);

@@ -65,6 +65,13 @@ Reason reason(const Contact& contact, const Stream& stream, Findings::Found::For
 
 }  // namespace
 
+TEST_CASE("a lift of the stream \"default\" frees no mail from <>, which only bears its name") {
+  auto contact = held(hold(HoldKind::blocked, all));
+  contact.lifts.push_back({contact.holds[0].id, named("default")});
+  CHECK(reason(contact, null_sender) == Reason::blocked);
+  CHECK(reason(contact, streams.fallback()) == Reason::none);
+}
+
 TEST_CASE("which streams a hold binds") {
   struct Case {
     Hold hold;

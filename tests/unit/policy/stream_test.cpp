@@ -163,14 +163,14 @@ TEST_CASE("what a scope covers") {
       {named("gone"), null_sender, false, false, "unknown: no other"},
       {named("News"), news, true, false, "names are exact, so this one is unknown"},
       {named("default"), fallback, true, true, "its name"},
-      {named("default"), null_sender, false, true, "nobody left the stream of <>"},
+      {named("default"), null_sender, false, false, "nobody left the stream of <>, or came back"},
   };
   for (const auto& [scope, which, hold, permission, why] : cases) {
     CAPTURE(scope.stream);
     CAPTURE(which.name);
     CAPTURE(why);
     CHECK(hold_covers(scope, which, streams) == hold);
-    CHECK(permission_covers(scope, which) == permission);
+    CHECK(permission_covers(scope, which, streams) == permission);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "store/location.h"
 #include "store/tables.h"
 
+#include <csignal>
 #include <fstream>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -67,7 +68,9 @@ TEST_CASE("opening: files that are no store") {
   std::ofstream(data_file(directory.path())) << std::string(20'000, 'x');
   CHECK(open_error(options_at(directory.path(), Mode::read_write)) == Errc::damaged);
   std::filesystem::resize_file(data_file(directory.path()), 0);
-  CHECK(open_error(options_at(directory.path(), Mode::read_only)) != Errc::not_found);
+  CHECK(open_error(options_at(directory.path(), Mode::read_only)) == Errc::not_found);
+  CHECK(open_error(options_at(directory.path(), Mode::read_write)) == Errc::not_found);
+  CHECK(std::filesystem::file_size(data_file(directory.path())) == 0);
   // Created, but never finished: as good as none.
   CHECK(open(directory.path(), Mode::create));
 
@@ -130,6 +133,65 @@ TEST_CASE("files belong to the directory's owner, even when root writes") {
         }) == 0);
 }
 
+TEST_CASE("lock.mdb has its blocks before it is mapped: a full disk is no SIGBUS") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  struct stat info{};
+  REQUIRE(::stat(lock_file(directory.path()).c_str(), &info) == 0);
+  CHECK(info.st_blocks * 512 >= info.st_size);
+}
+
+TEST_CASE("a limit to the size of files is told as what it is, when opening and when writing") {
+  const TemporaryDirectory directory;
+  {
+    const auto store = open(directory.path());
+  }
+  const auto told = [](const Error& error) {
+    return error.code == Errc::full && error.text.contains("ulimit -f");
+  };
+  const auto limit_to = [](std::uintmax_t octets) {
+    const rlimit limit{octets, octets};
+    return ::signal(SIGXFSZ, SIG_IGN) != SIG_ERR && ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
+  };
+  const auto data_size = std::filesystem::file_size(data_file(directory.path()));
+  // Under what the file has already; and within a page, which is a short write.
+  for (const std::uintmax_t limit : {std::uintmax_t{16'384}, data_size + 2048}) {
+    CAPTURE(limit);
+    CHECK(in_child([&] {
+            auto store = Store::open(options_at(directory.path(), Mode::read_write));
+            if (!store || !limit_to(limit)) return 2;
+            std::vector<Change> changes;
+            for (int i = 0; i < 1000; ++i) {
+              changes.emplace_back(hold(std::to_string(i) + "@example.com"));
+            }
+            const auto outcomes = (*store)->change(changes, day(0));
+            return !outcomes && told(outcomes.error()) ? 0 : 1;
+          }) == 0);
+  }
+  std::filesystem::remove(lock_file(directory.path()));
+  CHECK(in_child([&] {
+          if (!limit_to(16'384)) return 2;
+          auto store = Store::open(options_at(directory.path(), Mode::read_write));
+          return !store && told(store.error()) ? 0 : 1;
+        }) == 0);
+}
+
+TEST_CASE("the table of tables is counted in the transaction's own snapshot") {
+  const TemporaryDirectory directory;
+  auto env = Env::open({directory.path(), false, true, test_map_size});
+  REQUIRE(env);
+  auto before = Txn::read(**env);
+  REQUIRE(before);
+  auto root = before->open_table(nullptr, TableKind::plain, false);
+  REQUIRE(root);
+  auto txn = Txn::write(**env);
+  REQUIRE(txn);
+  REQUIRE(open_tables(*txn, true));
+  REQUIRE(txn->commit());
+  CHECK(before->size(*root)->entries == 0);
+  CHECK(Txn::read(**env)->size(*root)->entries > 0);
+}
+
 // A sanitizer's own maps are larger than any limit that could be set here.
 #if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 TEST_CASE("the address space that is asked for is halved where there is less of it") {
@@ -142,6 +204,19 @@ TEST_CASE("the address space that is asked for is halved where there is less of 
                                     .map_size = 1ULL << 40U,
                                     .providers = {}});
           return store ? 0 : 1;
+        }) == 0);
+}
+
+TEST_CASE("where there is no address space at all, the error names the map and what to do") {
+  const TemporaryDirectory directory;
+  CHECK(in_child([&] {
+          const rlimit limit{32ULL << 30U, 32ULL << 30U};
+          if (::setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+          auto store = Store::open({.path = directory.path(),
+                                    .mode = Mode::create,
+                                    .map_size = 1ULL << 40U,
+                                    .providers = {}});
+          return !store && store.error().text.contains("lower map_size or raise ulimit -v") ? 0 : 1;
         }) == 0);
 }
 #endif

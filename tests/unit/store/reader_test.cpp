@@ -4,9 +4,13 @@
 #include "store/keys.h"
 #include "store/tables.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <map>
 #include <new>
+#include <random>
+#include <set>
 
 // Counted, for the promise of find(); the thread sanitizer has an operator new of its own.
 #define COUNTS_ALLOCATIONS !__has_feature(thread_sanitizer)
@@ -47,6 +51,96 @@ std::vector<std::string> kinds_found(policy::ContactReader& reader, std::string_
 using Names = std::vector<std::string>;
 
 }  // namespace
+
+TEST_CASE("a lookup finds what stands under each of lookup_forms(), and nothing else") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  std::mt19937 random(11);
+  std::set<policy::CanonicalAddress> addresses;
+  const auto add = [&](const policy::Mailbox& mailbox) {
+    const auto address = policy::canonical(mailbox);
+    addresses.insert(address);
+    const policy::CanonicalAddress user{policy::without_subaddress(address)};
+    if (!user.text.empty()) addresses.insert(user);
+  };
+  add({"a.+tag", "d.example"});
+  for (int i = 0; i < 400; ++i) {
+    std::string local_part;
+    for (auto size = 1 + random() % 6; size > 0; --size) {
+      local_part += std::string_view("aa.+\"@ ")[random() % 7];
+    }
+    add({local_part, random() % 2 == 0 ? "d.example" : "gmail.com"});
+  }
+  std::vector<Change> changes;
+  for (const auto& address : addresses) {
+    auto placed = hold("x@d.example");
+    placed.address = address;
+    changes.emplace_back(placed);
+  }
+  const auto outcomes = store->change(changes, day(0));
+  if (!outcomes) FAIL(outcomes.error().text);
+
+  std::map<policy::CanonicalAddress, policy::HoldId> placed;
+  std::multimap<std::string, policy::HoldId> placed_folded;
+  for (const auto& address : addresses) {
+    const auto found = store->contact(address);
+    REQUIRE(found);
+    REQUIRE(found->holds.size() == 1);
+    placed[address] = found->holds[0].id;
+    placed_folded.emplace(policy::folded(address, policy::builtin_providers()), found->holds[0].id);
+  }
+  auto reader = store->reader();
+  REQUIRE(reader);
+  for (const auto& address : addresses) {
+    CAPTURE(address.text);
+    std::set<policy::HoldId> want;
+    const auto forms = policy::lookup_forms(address, policy::builtin_providers());
+    for (const auto& form : forms.exact) {
+      if (const auto at = placed.find(form); at != placed.end()) want.insert(at->second);
+    }
+    for (const auto& form : forms.folded) {
+      const auto [from, to] = placed_folded.equal_range(form.text);
+      for (auto at = from; at != to; ++at) want.insert(at->second);
+    }
+    policy::Findings findings;
+    REQUIRE((*reader)->find(address, findings));
+    std::vector<policy::HoldId> got;
+    for (std::size_t i = 0; i < findings.size; ++i) {
+      for (const auto& one : findings.entries[i].contact.holds) got.push_back(one.id);
+    }
+    std::ranges::sort(got);
+    CHECK(got == std::vector(want.begin(), want.end()));
+  }
+}
+
+TEST_CASE("a folded key's value of another size is damage, not a contact") {
+  const TemporaryDirectory directory;
+  HashKey key{};
+  {
+    const auto store = open(directory.path());
+  }
+  {
+    auto env = Env::open({directory.path(), false, false, test_map_size});
+    REQUIRE(env);
+    auto txn = Txn::write(**env);
+    REQUIRE(txn);
+    auto tables = open_tables(*txn, false);
+    REQUIRE(tables);
+    key = *hash_key(*txn, *tables);
+    auto hasher = KeyHasher::create(key);
+    REQUIRE(hasher);
+    const auto form = policy::folded(contact("foo@gmail.com"), policy::builtin_providers());
+    REQUIRE(txn->add(tables->folded, (*hasher)(form), octets_of("short")));
+    REQUIRE(txn->commit());
+  }
+  const auto store = open(directory.path(), Mode::read_only);
+  auto reader = store->reader();
+  REQUIRE(reader);
+  policy::Findings findings;
+  const auto found = (*reader)->find(contact("foo@gmail.com"), findings);
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == Errc::damaged);
+}
 
 TEST_CASE("a lookup asks every form under which a state may stand, the exact one first") {
   const TemporaryDirectory directory;

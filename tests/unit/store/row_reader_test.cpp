@@ -132,6 +132,9 @@ TEST_CASE("rows that are none have their line, and the others are read") {
     CHECK(said("email,date\na@x.example," + std::string(bad) + "\n").starts_with("2 ! "));
     CHECK(said("email,until\na@x.example," + std::string(bad) + "\n").starts_with("2 ! "));
   }
+  CHECK(said("email,stream\na@x.example,two words\n").starts_with("2 ! stream: "));
+  CHECK(said("email,stream\na@x.example,ALL!\n").starts_with("2 ! stream: "));
+  CHECK(said("email,stream\na@x.example,all\n").contains("all"));
   CHECK(said("email,stream\na@x.example," + std::string(65, 's') + "\n").starts_with("2 ! "));
 }
 

@@ -88,6 +88,53 @@ TEST_CASE("a change of another process binds at once") {
   ::close(go[1]);
 }
 
+TEST_CASE("a store that grew past this process's map says so, and goes on when opened again") {
+  const TemporaryDirectory directory;
+  constexpr std::uint64_t small = 2UL * 1024 * 1024;
+  {
+    const auto store = open(directory.path(), Mode::create, small);
+    apply(*store, hold("a@example.com"));
+  }
+  int go[2];
+  REQUIRE(::pipe2(go, O_CLOEXEC) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    char octet = 0;
+    if (::read(go[0], &octet, 1) != 1) ::_exit(2);
+    auto store = Store::open(options_at(directory.path(), Mode::read_write));
+    std::vector<Change> changes;
+    for (int i = 0; i < 15'000; ++i) changes.emplace_back(hold(std::to_string(i) + "@example.com"));
+    ::_exit(store && (*store)->change(changes, day(0)) ? 0 : 1);
+  }
+  {
+    const auto store = open(directory.path(), Mode::read_write, small);
+    auto reader = store->reader();
+    REQUIRE(reader);
+    CHECK(found_by(**reader, "a@example.com") == 1);
+    CHECK_FALSE(store->must_reopen());
+    REQUIRE(::write(go[1], "x", 1) == 1);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WEXITSTATUS(status) == 0);
+    policy::Findings findings;
+    const auto found = (*reader)->find(contact("a@example.com"), findings);
+    REQUIRE_FALSE(found);
+    CHECK(found.error().code == Errc::busy);
+    CHECK(store->must_reopen());
+  }
+  // With the map of the one that let it grow: there is room to write too.
+  const auto store = open(directory.path(), Mode::read_write, small);
+  auto reader = store->reader();
+  REQUIRE(reader);
+  CHECK(found_by(**reader, "a@example.com") == 1);
+  CHECK(found_by(**reader, "14999@example.com") == 1);
+  for (int i = 0; i < 200; ++i) apply(*store, hold("later" + std::to_string(i) + "@example.com"));
+  CHECK_FALSE(store->must_reopen());
+  ::close(go[0]);
+  ::close(go[1]);
+}
+
 TEST_CASE("the slots of a reader that was killed are given back") {
   const TemporaryDirectory directory;
   int ready[2];

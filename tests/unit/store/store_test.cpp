@@ -1,8 +1,11 @@
 #include "store/store.h"
 
 #include "fixture.h"
+#include "store/location.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <random>
 #include <set>
@@ -145,7 +148,40 @@ TEST_CASE("what is wrong is refused before anything is written") {
     CHECK(outcome.error().code == Errc::invalid);
   }
   CHECK(contact_of(*store, "good@example.com").empty());
-  CHECK(store->stats()->events == 0);
+  CHECK(store->stats(day(0))->events == 0);
+}
+
+TEST_CASE("a change that is wrong by itself fails alone where that is asked for") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto bad = hold("bad@example.com");
+  bad.address.text = "postmaster";
+  const std::vector<Change> changes{hold("a@example.com"), bad, hold("b@example.com")};
+  const auto outcomes = store->change_each(changes, day(0));
+  REQUIRE(outcomes);
+  REQUIRE(outcomes->size() == 3);
+  CHECK((*outcomes)[0].has_value());
+  REQUIRE_FALSE((*outcomes)[1].has_value());
+  CHECK((*outcomes)[1].error().code == Errc::invalid);
+  CHECK((*outcomes)[2].has_value());
+  CHECK(store->stats(day(0))->contacts == 2);
+}
+
+TEST_CASE("what changes nothing is not committed") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  apply(*store, hold("a@example.com"));
+  const auto octets = [&] {
+    std::ifstream in(data_file(directory.path()), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string before = octets();
+  CHECK(apply(*store, hold("a@example.com")).kind == Outcome::Kind::unchanged);
+  CHECK(apply(*store, lift("b@example.com", {HoldKind::bounced}, all())).kind ==
+        Outcome::Kind::unchanged);
+  CHECK(octets() == before);
+  apply(*store, hold("b@example.com"));
+  CHECK(octets() != before);
 }
 
 TEST_CASE("notes and sources are cut between characters and always UTF-8") {
@@ -203,7 +239,7 @@ TEST_CASE("random changes, with the store closed and opened in between, against 
         events += gone != 0 ? 1 : 0;
       }
     }
-    CHECK(store->stats()->events == events);
+    CHECK(store->stats(day(0))->events == events);
     for (const auto& [address, standing] : model) {
       CAPTURE(address);
       const policy::Contact found = contact_of(*store, address);
@@ -249,8 +285,8 @@ TEST_CASE("a full map: nothing is half done, and it goes on once there is room")
     REQUIRE(error);
     CHECK(error->code == Errc::full);
     CHECK(error->text.contains("map_size"));
-    CHECK(store->stats()->contacts == acknowledged.size());
-    CHECK(store->stats()->events == acknowledged.size());
+    CHECK(store->stats(day(0))->contacts == acknowledged.size());
+    CHECK(store->stats(day(0))->events == acknowledged.size());
     auto reader = store->reader();
     REQUIRE(reader);
     CHECK(found_by(**reader, acknowledged.front()) == 1);
@@ -296,7 +332,7 @@ TEST_CASE("pages: every contact once, mailboxes and domains, at any page's size"
 TEST_CASE("stats and stream names") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
-  CHECK(store->stats()->contacts == 0);
+  CHECK(store->stats(day(0))->contacts == 0);
   CHECK(store->stream_names()->empty());
   apply(*store, hold("a@example.com", HoldKind::unsubscribed, stream("news")));
   apply(*store, hold("a@example.com", HoldKind::bounced, all()));
@@ -306,11 +342,15 @@ TEST_CASE("stats and stream names") {
   apply(*store, hold("d@example.com", HoldKind::blocked, all()));
   apply(*store, lift("d@example.com", {HoldKind::blocked}, all()));
   apply(*store, hold("@example.org", HoldKind::blocked, all()));
-  const auto stats = store->stats();
+  auto ends = hold("e@example.com", HoldKind::blocked, all());
+  ends.until = day(10);
+  apply(*store, ends);
+  CHECK(store->stats(day(9))->blocked == 1);
+  const auto stats = store->stats(day(10));
   REQUIRE(stats);
-  CHECK(stats->contacts == 4);
+  CHECK(stats->contacts == 5);
   CHECK(stats->domains == 1);
-  CHECK(stats->events == 9);
+  CHECK(stats->events == 10);
   CHECK(stats->unsubscribed == 2);
   CHECK(stats->complained == 1);
   CHECK(stats->bounced == 1);

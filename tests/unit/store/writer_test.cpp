@@ -54,7 +54,7 @@ TEST_CASE("many threads submit, others read: every acknowledged change is there 
   CHECK(failed == 0);
   CHECK(acknowledged.size() == threads * each);
   const auto store = open(directory.path(), Mode::read_write);
-  CHECK(store->stats()->contacts == acknowledged.size());
+  CHECK(store->stats(day(0))->contacts == acknowledged.size());
   for (const auto& address : acknowledged) {
     CHECK(store->contact(contact(address))->holds.size() == 1);
   }
@@ -108,7 +108,7 @@ TEST_CASE(
   CHECK(results[0] == "done");
   CHECK(results[1] == "not an address: nonsense");
   CHECK(results[2] == "done");
-  CHECK(store->stats()->contacts == 3);
+  CHECK(store->stats(day(0))->contacts == 3);
 }
 
 TEST_CASE("a batch that cannot be committed fails whole, and the next one has its chance") {
@@ -128,5 +128,5 @@ TEST_CASE("a batch that cannot be committed fails whole, and the next one has it
   CHECK(acknowledged + errors.size() == 3000);
   CHECK_FALSE(errors.empty());
   for (const Errc code : errors) CHECK(code == Errc::full);
-  CHECK(store->stats()->contacts == acknowledged);
+  CHECK(store->stats(day(0))->contacts == acknowledged);
 }
