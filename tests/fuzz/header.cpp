@@ -51,7 +51,8 @@ std::size_t plain_count(std::string_view section, std::string_view name) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const std::size_t end = wire::header_end(input, 0);
-  require(end == std::string_view::npos || end == 0 || (end <= size && input.substr(0, end).ends_with("\r\n")));
+  require(end == std::string_view::npos || end == 0 ||
+          (end <= size && input.substr(0, end).ends_with("\r\n")));
 
   const std::size_t step = size == 0 ? 1 : 1 + data[0] % 16U;
   std::size_t seen = 0;
