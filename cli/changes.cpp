@@ -13,24 +13,15 @@
 namespace postern::cli {
 namespace {
 
-// The hold that stands already where the same one was asked for.
-std::optional<policy::Hold> same_hold(const policy::Contact& contact,
-                                      const store::PlaceHold& wanted) {
-  for (const auto& hold : contact.holds) {
-    if (hold.kind == wanted.kind && hold.scope == wanted.scope && hold.until == wanted.until &&
-        !store::touched(hold, contact)) {
-      return hold;
-    }
-  }
-  return std::nullopt;
-}
-
 Result<std::string> what_stood(const Context& context, const policy::CanonicalAddress& address,
                                const store::PlaceHold& hold) {
   const auto contact = context.store->contact(address);
   if (!contact) return std::unexpected(contact.error());
-  const auto stood = same_hold(*contact, hold);
-  return "already " + (stood ? describe(*stood) : std::string(to_string(hold.kind)));
+  const auto stood = std::ranges::find_if(contact->holds, [&](const policy::Hold& standing) {
+    return store::repeats(hold, standing, *contact);
+  });
+  if (stood == contact->holds.end()) return "already " + std::string(to_string(hold.kind));
+  return "already " + describe(*stood);
 }
 
 }  // namespace

@@ -57,12 +57,6 @@ const Scope& scope_of(const policy::Facts& facts) {
 
 std::string kept_source(const Origin& origin) { return kept_text(origin.source, max_source); }
 
-// The same hold again, as the contact or the operator would say it.
-bool repeats(const PlaceHold& change, const policy::Hold& hold, const policy::Contact& contact) {
-  return hold.kind == change.kind && hold.scope == change.scope && hold.until == change.until &&
-         !touched(hold, contact);
-}
-
 bool ends_later(std::optional<Time> a, std::optional<Time> b) { return b && (!a || *a > *b); }
 
 }  // namespace

@@ -45,6 +45,11 @@ bool lifted_for(const policy::Hold& hold, const policy::Contact& contact, const 
          any_lift(hold, contact, [&](const Scope& lifted) { return lifted == scope; });
 }
 
+bool repeats(const PlaceHold& change, const policy::Hold& hold, const policy::Contact& contact) {
+  return hold.kind == change.kind && hold.scope == change.scope && hold.until == change.until &&
+         !touched(hold, contact);
+}
+
 bool over(const policy::Hold& hold, Time now) { return hold.until && *hold.until <= now; }
 
 bool intersect(const Scope& a, const Scope& b) {

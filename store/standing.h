@@ -3,6 +3,7 @@
 #pragma once
 
 #include "policy/contact.h"
+#include "store/store.h"
 
 #include <optional>
 
@@ -15,6 +16,9 @@ namespace postern::store {
 // A lift of `scope` would free nothing that is not free already.
 [[nodiscard]] bool lifted_for(const policy::Hold& hold, const policy::Contact& contact,
                               const policy::Scope& scope);
+// `change` says again what stands already, as the contact or the operator would say it.
+[[nodiscard]] bool repeats(const PlaceHold& change, const policy::Hold& hold,
+                           const policy::Contact& contact);
 [[nodiscard]] bool over(const policy::Hold& hold, Time now);
 // Some stream could be in both. Two streams' names are two streams; a named stream may be a
 // marketing one.
