@@ -122,7 +122,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
 }
 
 void Server::run() {
-  const auto unexpected = [](std::exception_ptr failure) {
+  const auto unexpected = [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   };
   asio::co_spawn(context_, handle_signals(), unexpected);

@@ -27,7 +27,7 @@ namespace {
 
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 // For big bodies 16 KiB costs 1.4 times as much.
-constexpr std::size_t buffer_size = 256 * 1024;
+constexpr std::size_t buffer_size = 256UL * 1024;
 // How long clients wait at the start for what the upstream offers.
 constexpr std::chrono::seconds first_lesson_limit{2};
 constexpr std::chrono::seconds longest_pause{30};
@@ -69,7 +69,7 @@ Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) 
 
 void Worker::spawn(awaitable<void> work, const char* what) {
   ++active_;
-  asio::co_spawn(context_, std::move(work), [this, what](std::exception_ptr failure) {
+  asio::co_spawn(context_, std::move(work), [this, what](const std::exception_ptr& failure) {
     --active_;
     end_if_idle();
     if (!failure) return;
@@ -82,7 +82,7 @@ void Worker::spawn(awaitable<void> work, const char* what) {
 }
 
 void Worker::start(std::function<void()> finished) {
-  asio::co_spawn(context_, tick(), [](std::exception_ptr failure) {
+  asio::co_spawn(context_, tick(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
   spawn(learn(generations_.back()), "upstream");
