@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 namespace postern {
@@ -25,6 +26,7 @@ using config::Section;
 
 constexpr std::size_t max_file = 1U << 20U;
 constexpr std::size_t max_problems = 100;
+constexpr std::chrono::days longest_wait{3'650};  // for a source to bring something
 
 // Names that may be taken once, with the line that took them.
 class Taken {
@@ -39,6 +41,15 @@ class Taken {
  private:
   std::map<std::string, std::uint32_t> lines_;
 };
+
+void read_folder(Section& section, std::string_view key, std::filesystem::path& path) {
+  std::string text = path.string();
+  section.text(key, text);
+  if (text.empty() || text.find('\0') != std::string::npos) {
+    section.problem(section.line(key), key, "a folder has to be named");
+  }
+  path = text;
+}
 
 void read_listener(Section& section, ListenerConfig& listener, Taken& names, Taken& addresses) {
   section.text("name", listener.name);
@@ -115,6 +126,67 @@ void read_provider(Section& section, ProviderConfig& provider, Taken& domains) {
   section.flag("ignore_dots", provider.ignore_dots);
 }
 
+// The folder as everybody would spell it: one that is watched twice is imported twice.
+std::string spelled(const std::filesystem::path& folder) {
+  const auto path = folder.lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).string();
+}
+
+void read_map(Section& section, SourceConfig& source) {
+  for (const std::string_view meaning :
+       {"address", "date", "status", "stream", "reason", "until"}) {
+    std::string column;
+    if (!section.text(meaning, column)) continue;
+    if (column.empty()) {
+      section.problem(section.line(meaning), meaning, "a column of the file has to be named");
+    }
+    source.map.emplace_back(meaning, std::move(column));
+  }
+}
+
+// A slip in the name would widen what the rows say to every marketing stream.
+void check_stream_of(Section& section, const SourceConfig& source, const Config& config) {
+  if (source.stream.empty() || source.stream == "default") return;
+  std::vector<std::string> names;
+  for (const auto& stream : config.streams) {
+    if (stream.name == source.stream) return;
+    if (std::ranges::find(stream.formerly, source.stream) != stream.formerly.end()) return;
+    names.push_back(stream.name);
+  }
+  if (std::ranges::find(names, "default") == names.end()) names.emplace_back("default");
+  section.problem(section.line("stream"), "stream",
+                  fmt::format("no [[stream]] is named '{}'; there are: {}",
+                              printable(source.stream, 60), fmt::join(names, ", ")));
+}
+
+void read_source(Section& section, SourceConfig& source, const Config& config, Taken& names,
+                 Taken& folders) {
+  section.text("name", source.name);
+  section.report(section.line("name"), "name", config::check_name(source.name));
+  section.report(section.line("name"), "name", names.take(source.name, section.line("name")));
+  read_folder(section, "folder", source.folder);
+  if (!source.folder.empty()) {
+    section.report(section.line("folder"), "folder",
+                   folders.take(spelled(source.folder), section.line("folder")));
+  }
+  section.text("format", source.format);
+  source.line = section.line("format");
+  section.choice<std::string>("status", source.status,
+                              {{"unsubscribed", "unsubscribed"},
+                               {"bounced", "bounced"},
+                               {"complained", "complained"},
+                               {"blocked", "blocked"},
+                               {"subscribed", "subscribed"}});
+  section.text("stream", source.stream);
+  check_stream_of(section, source, config);
+  section.table("map", [&](Section& map) { read_map(map, source); });
+  using Dates = SourceConfig::Dates;
+  section.choice<Dates>(
+      "dates", source.dates,
+      {{"ask", Dates::ask}, {"dmy", Dates::day_first}, {"mdy", Dates::month_first}});
+  section.duration("stale_after", source.stale_after, std::chrono::seconds{1}, longest_wait);
+}
+
 void read_timeouts(Section& section, TimeoutConfig& timeouts) {
   const std::chrono::milliseconds least{1};
   section.duration("command", timeouts.command, least);
@@ -144,13 +216,14 @@ void read_log(Section& section, Config& config) {
 }
 
 void read_store(Section& section, Config& config) {
-  std::string path = config.store_path.string();
-  section.text("path", path);
-  if (path.empty() || path.find('\0') != std::string::npos) {
-    section.problem(section.line("path"), "path", "a folder has to be named");
-  }
-  config.store_path = path;
+  read_folder(section, "path", config.store_path);
   section.size("map_size", config.store_map_size, 1U << 20U, 1ULL << 46U);
+  std::string forgotten;
+  section.text("forgotten", forgotten);
+  if (forgotten.find('\0') != std::string::npos) {
+    section.problem(section.line("forgotten"), "forgotten", "a file has to be named");
+  }
+  config.forgotten = forgotten;
 }
 
 ListenerConfig default_listener() {
@@ -177,6 +250,11 @@ void read_top(Section& top, Config& config) {
   Taken stream_names;
   top.tables("stream", [&](Section& section) {
     read_stream(section, config.streams.emplace_back(), stream_names);
+  });
+  Taken source_names;
+  Taken folders;
+  top.tables("source", [&](Section& section) {
+    read_source(section, config.sources.emplace_back(), config, source_names, folders);
   });
   Taken domains;
   top.tables("provider", [&](Section& section) {

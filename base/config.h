@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern {
@@ -53,6 +54,21 @@ struct ProviderConfig {
   friend bool operator==(const ProviderConfig&, const ProviderConfig&) = default;
 };
 
+// A folder into which another tool's exports are put, to be imported by the gate.
+struct SourceConfig {
+  enum class Dates : std::uint8_t { ask, day_first, month_first };
+  std::string name;  // what its holds are known by
+  std::filesystem::path folder;
+  std::string format = "auto";  // or the name of one: whoever imports knows which there are
+  std::string status;           // of rows that say none; empty: unsubscribed
+  std::string stream;           // of rows that name none; empty: every marketing stream
+  std::vector<std::pair<std::string, std::string>> map;  // a meaning, and the column that has it
+  Dates dates = Dates::ask;                              // how 03/04/2026 is read
+  std::chrono::milliseconds stale_after{0};  // brought nothing for longer: warned of; 0: never
+  std::uint32_t line = 0;                    // of the file, where its format stands
+  friend bool operator==(const SourceConfig&, const SourceConfig&) = default;
+};
+
 // RFC 5321 section 4.5.3.2, unless configured.
 struct TimeoutConfig {
   std::chrono::milliseconds command{std::chrono::minutes{5}};  // the client's next command
@@ -83,10 +99,12 @@ struct Config {
   std::string hostname;  // empty in the file: the machine's name
   std::filesystem::path store_path = "./postern-data";
   std::uint64_t store_map_size = 1ULL << 40U;  // address space that is reserved at open
+  std::filesystem::path forgotten;             // the file of forgotten hashes; empty: by the store
   std::vector<ListenerConfig> listeners;       // never empty once loaded
   UpstreamConfig upstream;
   std::vector<StreamConfig> streams;
   std::vector<ProviderConfig> providers;  // besides the built-in ones
+  std::vector<SourceConfig> sources;
   TimeoutConfig timeouts;
   LimitConfig limits;
   std::uint32_t threads = 0;  // 0: one for each core

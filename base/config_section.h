@@ -75,8 +75,11 @@ class Section {
     if (!text.empty()) problem(at, key, std::move(text));
   }
 
-  void text(std::string_view key, std::string& out) {
-    if (const auto value = take<std::string_view>(key, "a text in quotes")) out = *value;
+  // False where the key is absent or no text.
+  bool text(std::string_view key, std::string& out) {
+    const auto value = take<std::string_view>(key, "a text in quotes");
+    if (value) out = *value;
+    return value.has_value();
   }
 
   void flag(std::string_view key, bool& out) {
@@ -95,15 +98,15 @@ class Section {
   }
 
   void duration(std::string_view key, std::chrono::milliseconds& out,
-                std::chrono::milliseconds least) {
+                std::chrono::milliseconds least, std::chrono::days most = std::chrono::days{1}) {
     const auto value = take<std::string_view>(key, "a duration in quotes, as in \"30s\"");
     if (!value) return;
     const auto parsed = parse_duration(*value);
     if (!parsed) return problem(line(key), key, parsed.error().text);
-    if (*parsed < least || *parsed > std::chrono::days{1}) {
+    if (*parsed < least || *parsed > most) {
       return problem(line(key), key,
-                     fmt::format("'{}' is out of range: from {}ms to 1d", printable(*value, 60),
-                                 least.count()));
+                     fmt::format("'{}' is out of range: from {}ms to {}d", printable(*value, 60),
+                                 least.count(), most.count()));
     }
     out = *parsed;
   }
@@ -208,7 +211,7 @@ class Section {
     if (node == nullptr) return;
     const auto* found = node->as_table();
     if (found == nullptr) {
-      return problem(line_of(*node), key, fmt::format("is one table: write [{}]", key));
+      return problem(line_of(*node), key, fmt::format("is one table: write [{}]", dotted(key)));
     }
     Section section(*found, dotted(key), problems_);
     read(section);

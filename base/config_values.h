@@ -8,9 +8,9 @@
 
 namespace postern::config {
 
-inline constexpr std::size_t max_name = 64;  // of a stream or listener, octets
+inline constexpr std::size_t max_name = 64;  // of a stream, listener or source, octets
 
-// Names of streams and listeners: letters, digits, ".", "_" and "-".
+// Names of streams, listeners and sources: letters, digits, ".", "_" and "-".
 [[nodiscard]] std::string check_name(std::string_view name);
 // Of a stream besides: "all" is what a scope of every stream is called.
 [[nodiscard]] std::string check_stream_name(std::string_view name);

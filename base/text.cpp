@@ -23,6 +23,11 @@ bool equal_nocase(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
 }
 
+bool contains_nocase(std::string_view text, std::string_view part) {
+  const auto same = [](char a, char b) { return ascii_lower(a) == ascii_lower(b); };
+  return !std::ranges::search(text, part, same).empty() || part.empty();
+}
+
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(blanks);
   if (first == std::string_view::npos) return {};

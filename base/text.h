@@ -14,6 +14,7 @@ namespace postern {
 }
 [[nodiscard]] std::string to_lower(std::string_view text);
 [[nodiscard]] bool equal_nocase(std::string_view a, std::string_view b);
+[[nodiscard]] bool contains_nocase(std::string_view text, std::string_view part);
 // Without blanks, tabs, CR and LF at either end.
 [[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] bool is_ascii(std::string_view text);

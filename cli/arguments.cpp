@@ -22,7 +22,8 @@ constexpr const char* about_status =
     "\nExit status: 0 done, 1 the answer is no, 2 the call or the configuration is wrong, 3 it "
     "could "
     "not be done.\n\nWhich store: --store, --config, the environment's POSTERN_CONFIG, "
-    "/etc/postern/postern.toml,\n./postern-data. Only serve, and import with --store or --config, "
+    "/etc/postern/postern.toml,\n./postern-data. Only serve, and import and restore with --store "
+    "or --config, "
     "create one. Verbs work while the gate\nserves from the same store. 'postern VERB --help' has "
     "an "
     "example for each verb.";
@@ -49,6 +50,7 @@ class Grammar {
     add_questions();
     add_changes();
     add_files();
+    add_keeping();
   }
   Grammar(const Grammar&) = delete;
   Grammar& operator=(const Grammar&) = delete;
@@ -152,6 +154,21 @@ class Grammar {
     page->add_flag("--json", show_.json, "One JSON object a line");
     where(page, show_.where);
 
+    page = verb("report", "Show what was let through, refused and why, and who left or bounced",
+                report_,
+                "  postern report --stream newsletter --since 2026-03-01\n"
+                "Exit status: 0 shown, 2 wrong call, 3 the store cannot be read.");
+    text(page, "--campaign", report_.campaign,
+         "Of this campaign alone: X-Campaign-ID or Feedback-ID", "CAMPAIGN");
+    text(page, "--stream", report_.stream, "Of this stream alone, its former names too", "STREAM");
+    text(page, "--since", report_.since, "From that day on: 2026-03-01 (UTC; kept for 400 days)",
+         "TIME");
+    page->add_flag("--recipients", report_.recipients,
+                   "Who was refused, left or bounced, one by one, instead of sums");
+    text(page, "--format", report_.format, "text (if not given), csv or jsonl", "FORMAT");
+    page->add_flag("--json", report_.json, "As --format jsonl: one JSON object a line");
+    where(page, report_.where);
+
     page = verb(
         "stats", "Show how much is in the store", stats_,
         "  postern stats --json\nExit status: 0 shown, 2 wrong call, 3 the store cannot be read.");
@@ -209,20 +226,35 @@ class Grammar {
         "import", "Read contacts from CSV, JSON lines or plain lists", import_,
         "  postern import --store ./postern-data --source shop unsubscribed.csv\n"
         "  3 rows: 3 added, 0 unchanged, 0 rejected\n"
-        "A CSV file has a header line with email or address, and may have status, stream, date, "
-        "until, source,\nreason. With --store or --config a missing store is made.\n"
+        "Exports of many tools are recognised by their header (docs/import-formats.md). An import "
+        "adds restrictions\nand never lifts one. With --store or --config a missing store is "
+        "made.\n"
         "Exit status: 0 every row was recorded, 1 rows were rejected or kept held, 2 wrong call, "
         "3 files or store failed.");
-    page->add_option("FILE", import_.files, "The files; - is standard input")
-        ->required()
-        ->type_name("");
+    page->add_option("FILE", import_.files, "The files; - is standard input")->type_name("");
     text(page, "--status", import_.status,
          "Of rows that say none: unsubscribed (if not given), bounced, complained, blocked, "
          "subscribed",
          "STATUS");
     text(page, "--stream", import_.stream,
          "Of rows that say none; every marketing stream if not given", "STREAM");
-    text(page, "--source", import_.source, "Where the rows come from", "TEXT");
+    text(page, "--source", import_.source,
+         "Where the rows come from: known by it when they come again (as the file is recognised)",
+         "TEXT");
+    text(page, "--format", import_.format,
+         "What the files are: auto (if not given), or a name of "
+         "docs/import-formats.md",
+         "FORMAT");
+    text(page, "--map", import_.map, "Which column is what: address=E-mail,date=Left,...", "MAP");
+    text(page, "--dates", import_.dates, "How 03/04/2026 is read: dmy or mdy", "ORDER");
+    text(page, "--rejected", import_.rejected, "Where rejected rows go (FILE.rejected)", "FILE");
+    page->add_flag("--dry-run", import_.dry_run, "Say what would come of it, write nothing");
+    page->add_flag("--force-format", import_.force_format,
+                   "Take a list of bounces or opt-outs as subscribed all the same");
+    page->add_flag("--list", import_.list, "Show the imports there were");
+    text(page, "--undo", import_.undo,
+         "Lift what this import alone put there; with --dry-run, say what that is", "IMPORT");
+    page->add_flag("--json", import_.json, "With --list: one JSON object a line");
     where(page, import_.where);
 
     page =
@@ -233,8 +265,64 @@ class Grammar {
     text(page, "--status", export_.status,
          "Only unsubscribed, bounced, complained, blocked or subscribed", "STATUS");
     text(page, "--stream", export_.stream, "Only of this stream", "STREAM");
+    text(page, "--reason", export_.reason, "Only those whose reason contains this", "TEXT");
+    text(page, "--since", export_.since, "Only those dated then or later: 2026-03-01", "TIME");
+    text(page, "--hashed", export_.hashed,
+         "Digests for addresses: sha256, sha1 or md5; anyone who has a list of addresses can undo "
+         "them",
+         "DIGEST");
     text(page, "--format", export_.format, "csv (if not given), jsonl or postfix", "FORMAT");
     where(page, export_.where);
+  }
+
+  void add_keeping() {
+    auto* page =
+        verb("forget", "Erase what is known of a person; the opt-out stays in force", forget_,
+             "  postern forget jane@example.com --now\n"
+             "The bytes are gone from the disk after the next compaction: at night, or at "
+             "once with --now.\n"
+             "Exit status: 0 done, 1 not known, 2 wrong call, 3 the store cannot be "
+             "written.");
+    page->add_option("ADDRESS", forget_.address, "The mailbox")->required()->type_name("");
+    page->add_flag("--now", forget_.now, "Compact the store at once");
+    where(page, forget_.where);
+
+    page =
+        verb("verify", "Check every page of the store, and every table against the events", verify_,
+             "  postern verify --store ./postern-data\n"
+             "Exit status: 0 it is sound, 1 it is not, 2 wrong call, 3 it cannot be read.");
+    page->add_flag("--json", verify_.json, "One JSON object a line");
+    where(page, verify_.where);
+
+    page = verb("compact", "Give the store's free space back, and the bytes of what was erased",
+                compact_,
+                "  postern compact --store ./postern-data\n"
+                "  compacted: 114688 octets, 425984 before\n"
+                "Works while the gate serves; changes wait for it. The gate does it at night where "
+                "something was erased.\n"
+                "Exit status: 0 done, 2 wrong call, 3 it could not be done.");
+    page->add_flag("--if-owed", compact_.if_owed, "Only if something was erased since the last");
+    where(page, compact_.where);
+
+    page = verb("backup", "Write a copy of the store, checked, while the gate serves", backup_,
+                "  postern backup /var/backups/postern/monday\n"
+                "Exit status: 0 done, 2 wrong call, 3 it could not be done, or is damaged.");
+    page->add_option("DIR", backup_.directory, "Where to: made, or empty")
+        ->required()
+        ->type_name("")
+        ->check(said());
+    where(page, backup_.where);
+
+    page = verb("restore", "Make a store of a backup", restore_,
+                "  postern restore /var/backups/postern/monday --store /var/lib/postern\n"
+                "Who was forgotten since the backup is forgotten again.\n"
+                "Exit status: 0 done, 2 wrong call, 3 a store is there already, or the backup is "
+                "damaged.");
+    page->add_option("DIR", restore_.backup, "The backup")
+        ->required()
+        ->type_name("")
+        ->check(said());
+    where(page, restore_.where);
   }
 
   [[nodiscard]] bool is_verb(const std::string& name) const {
@@ -262,7 +350,13 @@ class Grammar {
   UnblockOptions unblock_;
   ImportOptions import_;
   ExportOptions export_;
+  ReportOptions report_;
   StatsOptions stats_;
+  ForgetOptions forget_;
+  VerifyOptions verify_;
+  CompactOptions compact_;
+  BackupOptions backup_;
+  RestoreOptions restore_;
 };
 
 }  // namespace

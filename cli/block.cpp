@@ -26,7 +26,7 @@ int block(const BlockOptions& options) {
 
   hold.kind = policy::HoldKind::blocked;
   hold.scope = {policy::Scope::Kind::all, {}};
-  hold.origin = {.source = std::string(source_name), .note = options.reason};
+  hold.origin = said_by_operator("block", options.reason);
   return place_holds(*context, *addresses, hold,
                      hold.until ? "blocked until " + format_time(*hold.until) : "blocked");
 }

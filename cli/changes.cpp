@@ -5,13 +5,29 @@
 #include "store/standing.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <optional>
+#include <pwd.h>
+#include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::cli {
 namespace {
+
+// Who typed it, though by sudo.
+std::string operator_name() {
+  if (const char* name = std::getenv("SUDO_USER"); name != nullptr && *name != '\0') return name;
+  std::vector<char> buffer(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found) {
+    return entry.pw_name;
+  }
+  return fmt::format("uid {}", ::getuid());
+}
 
 Result<std::string> what_stood(const Context& context, const policy::CanonicalAddress& address,
                                const store::PlaceHold& hold) {
@@ -26,6 +42,12 @@ Result<std::string> what_stood(const Context& context, const policy::CanonicalAd
 
 }  // namespace
 
+store::Origin said_by_operator(std::string_view verb, std::string note) {
+  return {.source = std::string(source_name),
+          .note = std::move(note),
+          .by = fmt::format("{}, postern {}", operator_name(), verb)};
+}
+
 int place_holds(const Context& context, std::span<const policy::CanonicalAddress> addresses,
                 const store::PlaceHold& hold, std::string_view done) {
   std::vector<store::Change> changes;
@@ -34,7 +56,8 @@ int place_holds(const Context& context, std::span<const policy::CanonicalAddress
     change.address = address;
     changes.emplace_back(std::move(change));
   }
-  const auto outcomes = context.store->change(changes, context.now);
+  const auto outcomes =
+      write_to(context, [&](store::Store& store) { return store.change(changes, context.now); });
   if (!outcomes) return complain(outcomes.error());
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     std::string what(done);
@@ -59,7 +82,8 @@ std::expected<std::vector<std::vector<policy::Hold>>, int> lift_holds(
       changes.emplace_back(std::move(lift));
     }
   }
-  auto outcomes = context.store->change(changes, context.now);
+  auto outcomes =
+      write_to(context, [&](store::Store& store) { return store.change(changes, context.now); });
   if (!outcomes) return std::unexpected(complain(outcomes.error()));
   std::vector<std::vector<policy::Hold>> lifted(addresses.size());
   for (std::size_t i = 0; i < outcomes->size(); ++i) {

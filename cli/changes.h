@@ -6,6 +6,7 @@
 
 #include <expected>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace postern::cli {
 
 // The source of every event that the command line makes.
 inline constexpr std::string_view source_name = "cli";
+
+// Of an event that a verb makes: by whom, and what they said of it.
+[[nodiscard]] store::Origin said_by_operator(std::string_view verb, std::string note);
 
 // Places `hold` on each address, and says on standard output for each that it is `done`, or has
 // been since when. The exit status.

@@ -51,7 +51,7 @@ Result<Answer> ask(const Context& context, policy::ContactReader& reader,
   policy::Findings findings;
   if (auto found = reader.find(contact, findings); !found) return std::unexpected(found.error());
   if (question.at < context.now) {
-    auto gone = go_back(*context.store, contact, findings, question.at);
+    auto gone = go_back(*context.store, findings, question.at);
     if (!gone) return std::unexpected(gone.error());
   }
   Answer answer{.address = policy::to_string(mailbox),
@@ -64,8 +64,8 @@ Result<Answer> ask(const Context& context, policy::ContactReader& reader,
   const auto note = reader.note(answer.verdict.event);
   if (!note) return std::unexpected(note.error());
   answer.refusal = policy::refusal(answer.verdict, answer.address, *note, mailbox.needs_smtputf8());
-  auto standing = standing_holds(context, contact, findings, std::span(&question.stream, 1),
-                                 question.at, answer.verdict.event);
+  auto standing = standing_holds(context, findings, std::span(&question.stream, 1), question.at,
+                                 answer.verdict.event);
   if (!standing) return std::unexpected(standing.error());
   answer.standing = *std::move(standing);
   return answer;

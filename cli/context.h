@@ -26,6 +26,22 @@ struct Context {
 };
 [[nodiscard]] std::expected<Context, int> open_context(const Where& where, store::Mode mode);
 
+// Does `change`, which answers a Result. Where the store was compacted while this verb waited for
+// its turn, once more, in the new file: nothing was done in the old one.
+template <class Function>
+[[nodiscard]] auto write_to(const Context& context, Function change) {
+  constexpr int most_tries = 10;
+  auto outcome = change(*context.store);
+  for (int i = 1; i < most_tries && !outcome && context.store->must_reopen(); ++i) {
+    if (auto opened = context.store->reopen(); !opened) {
+      outcome = std::unexpected(opened.error());
+      break;
+    }
+    outcome = change(*context.store);
+  }
+  return outcome;
+}
+
 // Every address that is none is named.
 [[nodiscard]] std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
     std::span<const std::string> texts, bool domains_allowed);

@@ -50,13 +50,30 @@ int export_contacts(const ExportOptions& options) {
   store::ExportOptions how;
   how.stream = options.stream;
   how.format = *format;
+  how.reason = options.reason;
   if (!options.status.empty()) {
-    how.status = store::parse_row_status(options.status);
+    how.status = rows::parse_status(options.status);
     if (!how.status) {
       return wrong_call(fmt::format(
           "--status: '{}' is none of unsubscribed, bounced, complained, blocked, subscribed",
           one_line(options.status)));
     }
+  }
+  if (!options.since.empty()) {
+    const auto since = parse_time(options.since);
+    if (!since) return wrong_call("--since: " + since.error().text);
+    how.since = *since;
+  }
+  if (!options.hashed.empty()) {
+    how.hashed = store::parse_digest(options.hashed);
+    if (!how.hashed) {
+      return wrong_call(
+          fmt::format("--hashed: '{}' is none of sha256, sha1, md5", one_line(options.hashed)));
+    }
+    if (how.format == store::ExportFormat::postfix) {
+      return wrong_call("--hashed: an access map is of addresses, not of digests");
+    }
+    warn("whoever has a list of addresses can find out which of them these digests are of");
   }
   const auto context = open_context(options.where, store::Mode::read_only);
   if (!context) return context.error();
@@ -64,8 +81,15 @@ int export_contacts(const ExportOptions& options) {
   if (!streams) return streams.error();
   how.streams = &*streams;
   how.now = context->now;
-  const auto rows = store::export_rows(*context->store, std::cout, how);
-  return rows ? exit_done : complain(rows.error());
+  const auto summary = store::export_rows(*context->store, std::cout, how);
+  if (!summary) return complain(summary.error());
+  if (summary->nameless != 0) {
+    warn(fmt::format("{} contacts are not in it: {}", summary->nameless,
+                     how.format == store::ExportFormat::postfix
+                         ? "their address was forgotten, is not known, or is none for a map"
+                         : "their address was forgotten or has no digest; a backup has them"));
+  }
+  return exit_done;
 }
 
 }  // namespace postern::cli

@@ -1,5 +1,8 @@
 // `import`: rows of files into the store, good ones though others are bad; one summary at the end.
+// And the list of imports, and their undoing.
+#include "cli/changes.h"
 #include "cli/context.h"
+#include "cli/import_report.h"
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
@@ -11,6 +14,7 @@
 #include <iostream>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,7 +26,9 @@ constexpr std::string_view standard_input = "-";
 // An opened file, or standard input.
 struct Source {
   std::string name;
+  std::filesystem::path path;
   std::unique_ptr<std::ifstream> file;
+  std::uint64_t octets = 0;
   [[nodiscard]] std::istream& in() const {
     return file ? static_cast<std::istream&>(*file) : std::cin;
   }
@@ -33,7 +39,7 @@ std::expected<std::vector<Source>, int> open_files(const std::vector<std::string
   std::vector<Source> sources;
   for (const auto& name : names) {
     if (name == standard_input) {
-      sources.push_back({"standard input", nullptr});
+      sources.push_back({.name = "standard input", .path = {}, .file = nullptr});
       continue;
     }
     std::error_code error;
@@ -46,94 +52,192 @@ std::expected<std::vector<Source>, int> open_files(const std::vector<std::string
           complain({Errc::io, fmt::format("{}: {}", one_line(name),
                                           std::generic_category().message(errno))}));
     }
-    sources.push_back({one_line(name), std::move(file)});
+    const auto size = std::filesystem::file_size(name, error);
+    sources.push_back({.name = one_line(name),
+                       .path = name,
+                       .file = std::move(file),
+                       .octets = error ? 0 : size});
   }
   return sources;
 }
 
-void report(const std::string& name, const store::ImportSummary& summary) {
-  for (const auto& row : summary.rejections) {
-    const bool quoted = row.reason.find(row.text) != std::string::npos;
-    std::cerr << fmt::format("{}:{}: {}{}{}\n", name, row.line, row.reason, quoted ? "" : ": ",
-                             quoted ? "" : row.text);
-  }
-  if (summary.rejected > summary.rejections.size()) {
-    std::cerr << fmt::format("{}: and {} more rejected rows\n", name,
-                             summary.rejected - summary.rejections.size());
-  }
-}
-
-void add(store::ImportSummary& total, const store::ImportSummary& one) {
-  total.rows += one.rows;
-  total.added += one.added;
-  total.unchanged += one.unchanged;
-  total.returned += one.returned;
-  total.kept += one.kept;
-  total.rejected += one.rejected;
-  total.kept_unsubscribed += one.kept_unsubscribed;
-  total.kept_complained += one.kept_complained;
-  total.kept_bounced += one.kept_bounced;
-  total.kept_blocked += one.kept_blocked;
-}
-
-std::string describe(const store::ImportSummary& summary) {
-  auto text = fmt::format("{} rows: {} added, {} unchanged", summary.rows, summary.added,
-                          summary.unchanged);
-  if (summary.returned != 0) {
-    text += fmt::format(", {} returned since (stay lifted)", summary.returned);
-  }
-  if (summary.kept != 0) {
-    std::string why;
-    const auto count = [&](std::string_view what, std::uint64_t number) {
-      if (number != 0) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", what, number);
-    };
-    count("unsubscribed", summary.kept_unsubscribed);
-    count("complained", summary.kept_complained);
-    count("bounced", summary.kept_bounced);
-    count("blocked", summary.kept_blocked);
-    text += fmt::format(", {} kept held ({})", summary.kept, why);
-  }
-  return text + fmt::format(", {} rejected", summary.rejected);
-}
-
-}  // namespace
-
-int import(const ImportOptions& options) {
-  store::ImportOptions how;
-  if (!options.status.empty()) {
-    how.status = store::parse_row_status(options.status);
-    if (!how.status) {
-      return wrong_call(fmt::format(
-          "--status: '{}' is none of unsubscribed, bounced, complained, blocked, subscribed",
-          one_line(options.status)));
+// "address=E-mail,date=Left on": a comma inside a column's name is written "\,".
+std::expected<std::vector<std::pair<std::string, std::string>>, int> parse_map(
+    const std::string& text) {
+  std::vector<std::pair<std::string, std::string>> columns;
+  std::string part;
+  const auto take = [&] {
+    const auto equals = part.find('=');
+    const bool good = equals != part.npos && equals > 0 && equals + 1 < part.size();
+    if (good) columns.emplace_back(part.substr(0, equals), part.substr(equals + 1));
+    part.clear();
+    return good;
+  };
+  bool good = true;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',') {
+      part += text[++i];
+    } else if (text[i] == ',') {
+      good = take() && good;
+    } else {
+      part += text[i];
     }
   }
+  if (!text.empty()) good = take() && good;
+  if (!good) {
+    return std::unexpected(wrong_call(
+        "--map: not MEANING=COLUMN,...; as in address=E-mail,date=Left (meanings: address, date, "
+        "status, stream, reason, until)"));
+  }
+  return columns;
+}
+
+std::expected<rows::DateOrder, int> parse_order(const std::string& text) {
+  if (text.empty() || text == "ask") return rows::DateOrder::ask;
+  if (text == "dmy") return rows::DateOrder::day_first;
+  if (text == "mdy") return rows::DateOrder::month_first;
+  return std::unexpected(
+      wrong_call(fmt::format("--dates: '{}' is none of dmy, mdy", one_line(text))));
+}
+
+std::expected<store::ImportOptions, int> options_of(const ImportOptions& options) {
+  store::ImportOptions how;
+  if (!options.status.empty()) {
+    how.status = rows::parse_status(options.status);
+    if (!how.status) {
+      return std::unexpected(wrong_call(fmt::format(
+          "--status: '{}' is none of unsubscribed, bounced, complained, blocked, subscribed",
+          one_line(options.status))));
+    }
+  }
+  if (!options.format.empty()) how.reading.format = options.format;
+  auto columns = parse_map(options.map);
+  if (!columns) return std::unexpected(columns.error());
+  how.reading.columns = *std::move(columns);
+  const auto dates = parse_order(options.dates);
+  if (!dates) return std::unexpected(dates.error());
+  how.reading.dates = *dates;
+  how.source = options.source;
+  how.force_format = options.force_format;
+  how.dry_run = options.dry_run;
+  how.may_reopen = true;
+  return how;
+}
+
+std::filesystem::path rejects_of(const Source& source, const ImportOptions& options) {
+  if (options.dry_run) return {};
+  if (!options.rejected.empty()) return options.rejected;
+  if (!source.file) return {};
+  auto path = source.path;
+  return path += ".rejected";
+}
+
+int list(const ImportOptions& options) {
+  const auto context = open_context(options.where, store::Mode::read_only);
+  if (!context) return context.error();
+  const auto imports = context->store->imports();
+  if (!imports) return complain(imports.error());
+  for (const auto& one : *imports) {
+    const std::string state = one.undone  ? "undone " + format_time(*one.undone)
+                              : one.ended ? "done"
+                                          : "broken off: import the file again";
+    if (options.json) {
+      boost::json::object object{{"number", one.number},
+                                 {"import", one.name},
+                                 {"started", format_time(one.started)},
+                                 {"source", one.source},
+                                 {"format", one.format},
+                                 {"file", one.file},
+                                 {"by", one.by},
+                                 {"state", state},
+                                 {"rows", one.counts.rows},
+                                 {"added", one.counts.added},
+                                 {"unchanged", one.counts.unchanged},
+                                 {"returned", one.counts.returned},
+                                 {"kept", one.counts.kept},
+                                 {"rejected", one.counts.rejected}};
+      say(object);
+    } else {
+      say(fmt::format("{} {} ({}, {}): {} rows: {} added, {} unchanged, {} rejected; {}; {}",
+                      format_time(one.started), one.name, one_line(one.file), one.format,
+                      one.counts.rows, one.counts.added, one.counts.unchanged, one.counts.rejected,
+                      one_line(one.by), state));
+    }
+  }
+  return exit_done;
+}
+
+int undo(const ImportOptions& options) {
+  const auto context = open_context(options.where, store::Mode::read_write);
+  if (!context) return context.error();
+  const auto origin = said_by_operator("import --undo", "import " + options.undo + " undone");
+  const auto done = write_to(*context, [&](store::Store& store) {
+    return store.undo_import(options.undo, options.dry_run, origin, context->now);
+  });
+  if (!done) {
+    return done.error().code == Errc::not_found ? wrong_call(done.error().text)
+                                                : complain(done.error());
+  }
+  const auto& import = done->import;
+  if (done->was_undone) {
+    say(fmt::format("{}: was undone on {}", import.name, format_date(*import.undone)));
+    return exit_done;
+  }
+  say(fmt::format("{} of {} ({}, {} rows): {}{} holds lifted, {} consents withdrawn", import.name,
+                  format_date(import.started), one_line(import.file), import.counts.rows,
+                  options.dry_run ? "would undo it: " : "", done->lifted, done->withdrawn));
+  if (done->shared != 0) say(fmt::format("  {} stay: another import said the same", done->shared));
+  if (done->gone != 0) say(fmt::format("  {} were lifted before", done->gone));
+  return exit_done;
+}
+
+int import_files(const ImportOptions& options, store::ImportOptions& how) {
   const auto sources = open_files(options.files);
   if (!sources) return sources.error();
   const bool named = !options.where.store.empty() || !options.where.config.empty();
-  auto context = open_context(options.where, named ? store::Mode::create : store::Mode::read_write);
+  const auto mode = named && !options.dry_run ? store::Mode::create : store::Mode::read_write;
+  auto context = open_context(options.where, mode);
   if (!context) return context.error();
   if (!options.stream.empty()) {
     const auto scope = hold_scope(*context, options.stream);
     if (!scope) return scope.error();
     how.stream = scope->stream;
   }
-  how.source = options.source;
+  how.streams = &context->streams;
   how.now = context->now;
+  how.by = said_by_operator("import", {}).by;
 
   store::ImportSummary total;
   for (const auto& source : *sources) {
+    ImportReport report(source.name, rejects_of(source, options), source.octets);
+    report.attach(how);
+    how.file = source.file ? source.path.filename().string() : source.name;
     const auto summary = store::import_rows(*context->store, source.in(), how);
-    report(source.name, summary);
+    const auto reported = report.finish(summary);
     add(total, summary);
     if (summary.error) {
-      say(describe(total));
+      const bool wrong = summary.error->code == Errc::invalid;
+      if (!wrong) say(describe(total));
       complain({summary.error->code, source.name + ": " + summary.error->text});
-      return exit_failed;  // the call was right, whatever the code
+      return wrong ? exit_call : exit_failed;
     }
+    if (!reported) return complain(reported.error());
   }
-  say(describe(total));
-  return total.rejected + total.kept == 0 ? exit_done : exit_no;
+  say((options.dry_run ? "dry run, nothing was written: " : "") + describe(total));
+  return total.counts.rejected + total.counts.kept == 0 ? exit_done : exit_no;
+}
+
+}  // namespace
+
+int import(const ImportOptions& options) {
+  const int asked =
+      (options.list ? 1 : 0) + (options.undo.empty() ? 0 : 1) + (options.files.empty() ? 0 : 1);
+  if (asked != 1) return wrong_call("import: name files, or --list, or --undo IMPORT");
+  if (options.list) return list(options);
+  if (!options.undo.empty()) return undo(options);
+  auto how = options_of(options);
+  if (!how) return how.error();
+  return import_files(options, *how);
 }
 
 }  // namespace postern::cli

@@ -41,7 +41,7 @@ int resubscribe(const ResubscribeOptions& options) {
     lift.kinds = {policy::HoldKind::unsubscribed, policy::HoldKind::complained};
     lift.scope = scope;
     lift.consent = lifts.empty();  // once, under the stream's present name
-    lift.origin = {.source = std::string(source_name), .note = options.consent};
+    lift.origin = said_by_operator("resubscribe", options.consent);
     lifts.push_back(std::move(lift));
   }
   const auto outcomes = lift_holds(*context, *addresses, lifts);

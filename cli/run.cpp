@@ -21,7 +21,13 @@ struct Verbs {
   int operator()(const UnblockOptions& options) const { return unblock(options); }
   int operator()(const ImportOptions& options) const { return import(options); }
   int operator()(const ExportOptions& options) const { return export_contacts(options); }
+  int operator()(const ReportOptions& options) const { return report(options); }
   int operator()(const StatsOptions& options) const { return stats(options); }
+  int operator()(const ForgetOptions& options) const { return forget(options); }
+  int operator()(const CompactOptions& options) const { return compact(options); }
+  int operator()(const BackupOptions& options) const { return backup(options); }
+  int operator()(const RestoreOptions& options) const { return restore(options); }
+  int operator()(const VerifyOptions& options) const { return verify(options); }
 };
 
 int run_verb(int argc, const char* const* argv) {

@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "cli/run.h"
 #include "cli/settings.h"
+#include "cli/source_watcher.h"
 #include "cli/store_keeper.h"
+#include "cli/traffic_recorder.h"
 #include "cli/verbs.h"
+#include "cli/watched_source.h"
 #include "proxy/server.h"
 
 #include <csignal>
@@ -24,6 +27,11 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
   auto settings = load_settings({.store = options.store, .config = options.config});
   if (!settings) return std::unexpected(settings.error());
   Config config = std::move(settings->config);
+  const auto problems = check_sources(config);
+  for (const auto& problem : problems) {
+    log::error(to_string(problem, settings->file->string()));
+  }
+  if (!problems.empty()) return std::unexpected(exit_call);
   const auto endpoint = [](std::string_view flag, const std::string& text, Endpoint& into) {
     if (text.empty()) return true;
     const auto parsed = parse_endpoint(text);
@@ -72,6 +80,8 @@ int serve(const ServeOptions& options) {
                       .mode = store::Mode::create,
                       .map_size = config->store_map_size,
                       .providers = config->providers});
+  TrafficRecorder recorder([&] { return keeper.store(); });
+  std::optional<SourceWatcher> watcher;
   const auto reload = [&]() -> std::optional<Config> {
     auto again = read_config(options);
     if (!again) {
@@ -83,11 +93,13 @@ int serve(const ServeOptions& options) {
       log::warning("[store] and [[provider]] change with a restart only");
     }
     apply_log_level(*again);
+    if (watcher) watcher->reload(*again);
     return *std::move(again);
   };
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
                                                 .reload = reload,
-                                                .every_second = [&] { keeper.look(); }});
+                                                .every_second = [&] { keeper.look(); },
+                                                .traffic = &recorder});
   if (!server) {
     log::error(server.error().text);
     return exit_failed;
@@ -95,7 +107,10 @@ int serve(const ServeOptions& options) {
   for (const auto& line : (*server)->listening()) log::info(line);
   log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
                         config->store_path.string()));
+  // Not before the ports are ours: of two gates by mistake the second must import nothing.
+  watcher.emplace(*config, [&] { return keeper.store(); });
   (*server)->run();
+  watcher.reset();
   log::info("stopped");
   return exit_done;
 }

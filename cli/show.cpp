@@ -1,10 +1,14 @@
 // `show`: the contact, its holds and consents, and its history, newest first.
+#include "base/text.h"
 #include "cli/context.h"
 #include "cli/output.h"
+#include "cli/rule.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "store/digests.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,6 +16,13 @@ namespace postern::cli {
 namespace {
 
 using policy::Scope;
+
+struct Subject {
+  policy::CanonicalAddress address;
+  policy::Contact contact;
+  std::vector<store::HistoryEntry> history;  // newest first
+  policy::Findings findings;                 // under every form that covers the address
+};
 
 // A hold or consent with what its event says beside it.
 struct Told {
@@ -53,12 +64,22 @@ std::string describe_event(const policy::Event& event) {
     std::string operator()(const policy::ConsentGiven& fact) const {
       return "consented, " + describe(fact.scope);
     }
+    std::string operator()(const policy::Forgotten& /*fact*/) const { return "forgotten"; }
   } text;
   return std::visit(text, event.facts);
 }
 
-void print(const policy::CanonicalAddress& address, const policy::Contact& contact,
-           const std::vector<store::HistoryEntry>& history, Time now) {
+// ", import shop-2026-11-22 by ann, postern import": where an event came from.
+std::string where_from(const store::HistoryEntry& entry) {
+  std::string text;
+  if (!entry.import.empty()) text += ", import " + one_line(entry.import);
+  if (!entry.by.empty()) text += (text.empty() ? ", by " : " by ") + one_line(entry.by);
+  return text;
+}
+
+void print(const Subject& subject, const Context& context) {
+  const auto& [address, contact, history, findings] = subject;
+  const Time now = context.now;
   say(one_line(address.text));
   if (!contact.holds.empty()) say("holds");
   for (const auto& hold : contact.holds) {
@@ -73,10 +94,17 @@ void print(const policy::CanonicalAddress& address, const policy::Contact& conta
     say(fmt::format("  {} to {}{}", format_date(consent.date), describe(consent.scope),
                     in_brackets(source, note)));
   }
+  say("rule");
+  for (const auto& [stream, verdict, rule] : stream_rules(context, findings)) {
+    say(fmt::format(
+        "  stream {}: {}: {}", stream,
+        verdict.allowed() ? "accepted" : "refused, " + std::string(to_string(verdict.reason)),
+        rule));
+  }
   say("history");
   for (const auto& entry : history) {
-    say(fmt::format("  {} {}{}", format_time(entry.event.happened), describe_event(entry.event),
-                    in_brackets(entry.source, entry.note)));
+    say(fmt::format("  {} {}{}{}", format_time(entry.event.happened), describe_event(entry.event),
+                    in_brackets(entry.source, entry.note), where_from(entry)));
   }
 }
 
@@ -106,12 +134,16 @@ boost::json::object event_record(const policy::CanonicalAddress& address,
     object["event"] = "consented";
     add_scope(object, given->scope);
   }
+  if (std::holds_alternative<policy::Forgotten>(entry.event.facts)) object["event"] = "forgotten";
   add_told(object, {entry.source, entry.note});
+  if (!entry.by.empty()) object["by"] = entry.by;
+  if (!entry.import.empty()) object["import"] = entry.import;
   return object;
 }
 
-void print_json(const policy::CanonicalAddress& address, const policy::Contact& contact,
-                const std::vector<store::HistoryEntry>& history, Time now) {
+void print_json(const Subject& subject, const Context& context) {
+  const auto& [address, contact, history, findings] = subject;
+  const Time now = context.now;
   for (const auto& hold : contact.holds) {
     auto object = record("hold", address);
     object["status"] = to_string(hold.kind);
@@ -130,28 +162,62 @@ void print_json(const policy::CanonicalAddress& address, const policy::Contact& 
     add_told(object, told(history, consent.event));
     say(object);
   }
+  for (const auto& [stream, verdict, rule] : stream_rules(context, findings)) {
+    auto object = record("rule", address);
+    object["stream"] = stream;
+    object["accepted"] = verdict.allowed();
+    if (!verdict.allowed()) object["reason"] = to_string(verdict.reason);
+    object["rule"] = rule;
+    say(object);
+  }
   for (const auto& entry : history) say(event_record(address, entry));
+}
+
+// A mailbox, a domain pattern, or an entry of a hash list.
+Result<policy::CanonicalAddress> parse_entry(const std::string& text) {
+  const std::string digest = to_lower(trim(text));
+  if (store::is_digest(digest)) return policy::CanonicalAddress{digest};
+  return policy::parse_contact(text, true);
+}
+
+// What the gate would find; of a domain or a digest, its own entry.
+Result<policy::Findings> find(const Context& context, const policy::CanonicalAddress& address,
+                              const policy::Contact& own) {
+  policy::Findings findings;
+  if (address.is_domain() || address.is_digest()) {
+    using Form = policy::Findings::Found::Form;
+    findings.add(address.is_domain() ? Form::domain : Form::digest).contact = own;
+    return findings;
+  }
+  auto reader = context.store->reader();
+  if (!reader) return std::unexpected(reader.error());
+  if (auto found = (*reader)->find(address, findings); !found) {
+    return std::unexpected(found.error());
+  }
+  return findings;
 }
 
 }  // namespace
 
 int show(const ShowOptions& options) {
-  const auto address = policy::parse_contact(options.address, true);
+  const auto address = parse_entry(options.address);
   if (!address) return complain(address.error());
   const auto context = open_context(options.where, store::Mode::read_only);
   if (!context) return context.error();
   auto contact = context->store->contact(*address);
   if (!contact) return complain(contact.error());
-  const auto history = context->store->history(*address);
+  auto history = context->store->history(*address);
   if (!history) return complain(history.error());
-  if (contact->empty() && history->empty()) {
+  auto findings = find(*context, *address, *contact);
+  if (!findings) return complain(findings.error());
+  if (contact->empty() && history->empty() && findings->size == 0) {
     if (!options.json) say(one_line(address->text) + ": not known");
     return exit_no;
   }
   std::ranges::sort(contact->holds, std::ranges::greater{}, &policy::Hold::date);
   std::ranges::sort(contact->consents, std::ranges::greater{}, &policy::Consent::date);
-  options.json ? print_json(*address, *contact, *history, context->now)
-               : print(*address, *contact, *history, context->now);
+  const Subject subject{*address, *std::move(contact), *std::move(history), *std::move(findings)};
+  options.json ? print_json(subject, *context) : print(subject, *context);
   return exit_done;
 }
 

@@ -14,25 +14,23 @@ namespace postern::cli {
 
 struct StandingHold {
   // Under which it stands: the mailbox itself, without its tag, another spelling by the provider's
-  // rule, or a domain. Empty where the text was erased.
+  // rule, a domain, or a digest. Empty where the text was erased.
   policy::CanonicalAddress address;
   policy::Hold hold;
   std::string source;
   std::string note;
+  std::string import;
 };
 
 // The holds of `findings` that bind any of `streams` at `at`, the one with the event `first` before
 // all others.
 [[nodiscard]] Result<std::vector<StandingHold>> standing_holds(
-    const Context& context, const policy::CanonicalAddress& address,
-    const policy::Findings& findings, std::span<const policy::Stream> streams, Time at,
-    const policy::EventId& first = {});
+    const Context& context, const policy::Findings& findings,
+    std::span<const policy::Stream> streams, Time at, const policy::EventId& first = {});
 
 // What was known then: the contacts of `findings` as the events that were recorded until `at` leave
 // them.
-[[nodiscard]] Result<void> go_back(const store::Store& store,
-                                   const policy::CanonicalAddress& address,
-                                   policy::Findings& findings, Time at);
+[[nodiscard]] Result<void> go_back(const store::Store& store, policy::Findings& findings, Time at);
 
 // "unsubscribed since 2026-03-01 from every marketing stream (cli: asked by phone)", and where it
 // stands if not on `address`.

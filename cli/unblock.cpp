@@ -19,7 +19,7 @@ int unblock(const UnblockOptions& options) {
   store::LiftHolds lift;
   lift.kinds = {policy::HoldKind::blocked};
   lift.scope = {policy::Scope::Kind::all, {}};
-  lift.origin = {.source = std::string(source_name), .note = {}};
+  lift.origin = said_by_operator("unblock", {});
   const auto outcomes = lift_holds(*context, *addresses, std::span(&lift, 1));
   if (!outcomes) return outcomes.error();
   for (std::size_t i = 0; i < addresses->size(); ++i) {

@@ -18,7 +18,7 @@ int unsubscribe(const UnsubscribeOptions& options) {
   store::PlaceHold hold;
   hold.kind = policy::HoldKind::unsubscribed;
   hold.scope = *scope;
-  hold.origin = {.source = std::string(source_name), .note = options.reason};
+  hold.origin = said_by_operator("unsubscribe", options.reason);
   return place_holds(*context, *addresses, hold, "unsubscribed from " + describe(*scope));
 }
 

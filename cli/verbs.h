@@ -75,15 +75,55 @@ int unblock(const UnblockOptions& options);
 struct ImportOptions {
   Where where;
   std::vector<std::string> files;
-  std::string status, stream, source;
+  std::string status, stream, source, format, map, dates, rejected, undo;
+  bool force_format = false, dry_run = false, list = false, json = false;
 };
 int import(const ImportOptions& options);
 
 struct ExportOptions {
   Where where;
-  std::string status, stream, format = "csv";
+  std::string status, stream, reason, since, hashed, format = "csv";
 };
 int export_contacts(const ExportOptions& options);
+
+struct ReportOptions {
+  Where where;
+  std::string campaign, stream, since, format = "text";
+  bool recipients = false;
+  bool json = false;
+};
+int report(const ReportOptions& options);
+
+struct ForgetOptions {
+  Where where;
+  std::string address;
+  bool now = false;
+};
+int forget(const ForgetOptions& options);
+
+struct CompactOptions {
+  Where where;
+  bool if_owed = false;
+};
+int compact(const CompactOptions& options);
+
+struct BackupOptions {
+  Where where;
+  std::string directory;
+};
+int backup(const BackupOptions& options);
+
+struct RestoreOptions {
+  Where where;
+  std::string backup;
+};
+int restore(const RestoreOptions& options);
+
+struct VerifyOptions {
+  Where where;
+  bool json = false;
+};
+int verify(const VerifyOptions& options);
 
 struct StatsOptions {
   Where where;

@@ -43,10 +43,13 @@ struct Mailbox {
 [[nodiscard]] std::string to_string(const Mailbox& mailbox);
 
 // The identity of a contact: NFC, case-folded local part, A-label domain; or, for the operator's
-// domain-wide holds, "@domain" and "@.domain" (its subdomains).
+// domain-wide holds, "@domain" and "@.domain" (its subdomains); or a digest.
 struct CanonicalAddress {
   std::string text;
   [[nodiscard]] bool is_domain() const { return !text.empty() && text.front() == '@'; }
+  // An entry of a hash list: 32, 40 or 64 hex digits, lower case, of the MD5, SHA-1 or SHA-256 of
+  // an address that we do not know.
+  [[nodiscard]] bool is_digest() const { return !text.empty() && !text.contains('@'); }
   friend auto operator<=>(const CanonicalAddress&, const CanonicalAddress&) = default;
 };
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <stdexcept>
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 namespace postern::policy {
 
@@ -38,11 +38,18 @@ class Fields {
 
 std::array<std::uint8_t, 32> sha256(std::string_view octets) {
   std::array<std::uint8_t, 32> digest{};
-  if (EVP_Digest(octets.data(), octets.size(), digest.data(), nullptr, EVP_sha256(), nullptr) !=
-      1) {
+  if (SHA256(reinterpret_cast<const unsigned char*>(octets.data()), octets.size(), digest.data()) ==
+      nullptr) {
     throw std::runtime_error("OpenSSL has no SHA-256");
   }
   return digest;
+}
+
+HoldId hold_id(const Fields& fields) {
+  const auto digest = sha256(fields.octets());
+  HoldId id;
+  std::copy_n(digest.begin(), id.octets.size(), id.octets.begin());
+  return id;
 }
 
 template <class T>
@@ -57,11 +64,8 @@ std::optional<Time> later(std::optional<Time> a, std::optional<Time> b) {
   return std::max(*a, *b);
 }
 
-// The wider one; what two streams have in common is that each may be a marketing one.
-Scope wider(const Scope& a, const Scope& b) {
-  if (a.kind != b.kind) return a.kind < b.kind ? a : b;
-  return a == b ? a : Scope{Scope::Kind::marketing, {}};
-}
+// What covers both: a named stream may be a transactional one, so that "marketing" covers no name.
+Scope wider(const Scope& a, const Scope& b) { return a == b ? a : Scope{}; }
 
 // The join of two accounts of one hold: field by field the stricter, so that neither order nor
 // repetition matters. Kind and scope are part of an imported hold's identity; they are joined too,
@@ -90,13 +94,17 @@ void fold(Contact& contact, const Event& event, const HoldPlaced& placed) {
 }
 
 void fold(Contact& contact, const Event& /*event*/, const HoldsLifted& lifted) {
-  for (const auto& id : lifted.holds) insert_unique(contact.lifts, Lift{id, lifted.scope});
+  for (const auto& id : lifted.holds) {
+    insert_unique(contact.lifts, Lift{.hold = id, .scope = lifted.scope, .undo = lifted.undo});
+  }
 }
 
 void fold(Contact& contact, const Event& event, const ConsentGiven& given) {
   insert_unique(contact.consents,
                 Consent{.scope = given.scope, .date = event.happened, .event = event.id});
 }
+
+void fold(Contact& /*contact*/, const Event& /*event*/, const Forgotten& /*forgotten*/) {}
 
 }  // namespace
 
@@ -123,6 +131,15 @@ HoldId hold_id(const EventId& event) {
   return id;
 }
 
+HoldId again(const HoldId& id, std::uint32_t times) {
+  if (times == 0) return id;
+  Fields fields;
+  fields.add("postern hold again 1");
+  fields.add(std::string_view(reinterpret_cast<const char*>(id.octets.data()), id.octets.size()));
+  fields.add(std::uint64_t{times});
+  return hold_id(fields);
+}
+
 HoldId imported_hold_id(HoldKind kind, const Scope& scope, std::string_view source,
                         std::optional<Time> date) {
   Fields fields;
@@ -133,10 +150,7 @@ HoldId imported_hold_id(HoldKind kind, const Scope& scope, std::string_view sour
   fields.add(source);
   fields.add(std::uint64_t{date.has_value()});
   if (date) fields.add(static_cast<std::uint64_t>(date->time_since_epoch().count()));
-  const auto digest = sha256(fields.octets());
-  HoldId id;
-  std::copy_n(digest.begin(), id.octets.size(), id.octets.begin());
-  return id;
+  return hold_id(fields);
 }
 
 void apply(Contact& contact, const Event& event) {

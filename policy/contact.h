@@ -44,6 +44,9 @@ struct HoldId {
   friend auto operator<=>(const HoldId&, const HoldId&) = default;
 };
 [[nodiscard]] HoldId hold_id(const EventId& event);
+// What an imported hold is known by when it comes again after its import was undone `times` times:
+// an undone import is a mistake of the operator's, not the contact's return.
+[[nodiscard]] HoldId again(const HoldId& id, std::uint32_t times);
 [[nodiscard]] HoldId imported_hold_id(HoldKind kind, const Scope& scope, std::string_view source,
                                       std::optional<Time> date);
 
@@ -57,10 +60,12 @@ struct Hold {
   friend bool operator==(const Hold&, const Hold&) = default;
 };
 
-// `hold` does not bind the streams that `scope` covers. May arrive before the hold it names.
+// `hold` does not bind the streams that `scope` covers. May arrive before the hold it names. A
+// consent is withdrawn by a lift that names the hold_id() of its event.
 struct Lift {
   HoldId hold;
   Scope scope;
+  bool undo = false;  // its import was undone; otherwise the contact, or the operator, lifted it
   friend auto operator<=>(const Lift&, const Lift&) = default;
 };
 
@@ -92,11 +97,14 @@ struct HoldsLifted {
   std::vector<HoldId>
       holds;  // those that the lifting side had seen; a hold not named here survives
   Scope scope;
+  bool undo = false;
 };
 struct ConsentGiven {
   Scope scope;
 };
-using Facts = std::variant<HoldPlaced, HoldsLifted, ConsentGiven>;
+// Every personal text was erased. Changes nothing of what stands.
+struct Forgotten {};
+using Facts = std::variant<HoldPlaced, HoldsLifted, ConsentGiven, Forgotten>;
 
 struct Event {
   EventId id;

@@ -54,18 +54,28 @@ bool is_lifted(const Hold& hold, const Contact& contact, const Stream& stream,
   return false;
 }
 
+bool names(const Contact& contact, const HoldId& id) {
+  const auto lift = std::ranges::lower_bound(contact.lifts, id, {}, &Lift::hold);
+  return lift != contact.lifts.end() && lift->hold == id;
+}
+
 bool consents(const Contact& contact, const Stream& stream, const Streams& streams) {
   return std::ranges::any_of(contact.consents, [&](const Consent& consent) {
-    return permission_covers(consent.scope, stream, streams);
+    return permission_covers(consent.scope, stream, streams) && !withdrawn(consent, contact);
   });
 }
 
 }  // namespace
 
-Findings::Found& Findings::add(Found::Form form) {
+bool withdrawn(const Consent& consent, const Contact& contact) {
+  return !contact.lifts.empty() && names(contact, hold_id(consent.event));
+}
+
+Findings::Found& Findings::add(Found::Form form, const ContactRef& ref) {
   if (size == entries.size()) entries.emplace_back();
   auto& found = entries[size++];
   found.form = form;
+  found.ref = ref;
   found.contact.clear();
   return found;
 }
@@ -98,7 +108,7 @@ Verdict decide(const Findings& findings, const Stream& stream, const Streams& st
   Verdict verdict;
   bool consented = stream.consent == Stream::ConsentRule::opt_out;
   for (std::size_t i = 0; i < findings.size; ++i) {
-    const auto& [form, contact] = findings.entries[i];
+    const auto& [form, ref, contact] = findings.entries[i];
     const bool domain_wide = form == Findings::Found::Form::domain;
     consented = consented || (!domain_wide && consents(contact, stream, streams));
     for (const auto& hold : contact.holds) {

@@ -6,6 +6,7 @@
 #include "policy/contact.h"
 #include "policy/stream.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,12 +14,17 @@
 
 namespace postern::policy {
 
+using ContactRef = std::array<std::uint8_t, 16>;
+
 // What the store found under the forms of LookupForms; filled anew for each recipient, its vectors
 // keep their capacity.
 struct Findings {
   struct Found {
-    enum class Form : std::uint8_t { mailbox, domain };
+    enum class Form : std::uint8_t { mailbox, domain, digest };
     Form form = Form::mailbox;
+    // What the store knows the contact by: says nothing of the address, and is there when that was
+    // erased.
+    ContactRef ref{};
     Contact contact;
   };
   // The first `size` are in use: the rest keep their memory for the next recipient.
@@ -26,7 +32,7 @@ struct Findings {
   std::size_t size = 0;
 
   void clear() { size = 0; }
-  Found& add(Found::Form form);
+  Found& add(Found::Form form, const ContactRef& ref = {});
 };
 
 enum class Reason : std::uint8_t { none, unsubscribed, complained, bounced, blocked, no_consent };
@@ -52,6 +58,9 @@ struct Verdict {
 // does not revive it.
 [[nodiscard]] bool binds(const Hold& hold, const Contact& contact, const Stream& stream,
                          const Streams& streams, Time now);
+
+// The import that brought it was undone.
+[[nodiscard]] bool withdrawn(const Consent& consent, const Contact& contact);
 
 struct Refusal {
   int code = 0;                           // 550

@@ -30,6 +30,19 @@ bool is_client_error(const Reply& reply) {
   return (reply.code >= 500 && reply.code <= 504) || reply.code == 555;
 }
 
+// The upstream accepted the recipient that a plan asks for in that place: DATA comes behind them
+// all.
+void accept(Transaction& transaction, std::size_t place) {
+  ++transaction.accepted;
+  if (place < transaction.asked.size()) {
+    transaction.told.push_back(std::move(transaction.asked[place]));
+  }
+}
+
+bool is_allowed(const policy::Passages::Passage& passage) {
+  return passage.reason == policy::Reason::none;
+}
+
 // Of one plan: the rest waits for the next, so that a client that does not read its replies costs
 // little.
 constexpr std::size_t max_replies = 1'000;
@@ -199,8 +212,11 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
   if (transaction.recipients >= rules_.max_recipients)
     return make_reply(452, "4.5.3", "too many recipients");
   ++transaction.recipients;
-  if (auto refused = check_.check(command.path, *transaction.stream, utf8)) {
+  auto refused = check_.check(command.path, *transaction.stream, utf8);
+  auto verdict = check_.take_verdict();
+  if (refused) {
     ++transaction.refused;
+    if (verdict) transaction.told.push_back(*std::move(verdict));
     return refused;
   }
   if (transaction.broken) return transaction.broken;
@@ -208,6 +224,7 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
   forward_mail(plan);
   wire::append_rcpt(plan.octets, command.path, command.recipient);
   plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
+  if (verdict) transaction.asked.push_back(*std::move(verdict));
   return std::nullopt;
 }
 
@@ -217,7 +234,7 @@ std::optional<Reply> Dialogue::data(Plan& plan) {
   auto& transaction = *transaction_;
   if (transaction.broken && transaction.accepted > 0) {
     auto broken = std::move(transaction.broken);
-    transaction_.reset();
+    end_transaction();
     return broken;
   }
   if (transaction.broken || (transaction.accepted == 0 && plan.forwards.empty()))
@@ -238,7 +255,20 @@ void Dialogue::forward_mail(Plan& plan) {
 
 void Dialogue::abandon(Plan& plan) {
   if (transaction_ && transaction_->sent) plan.abandons = true;
-  transaction_.reset();
+  end_transaction();
+}
+
+void Dialogue::end_transaction(bool delivered, std::string campaign) {
+  if (!transaction_) return;
+  auto transaction = *std::exchange(transaction_, std::nullopt);
+  // Whom the gate let through has not come through unless the message did.
+  if (!delivered) std::erase_if(transaction.told, &is_allowed);
+  if (transaction.told.empty()) return;
+  check_.ended({.stream = transaction.stream->name,
+                .campaign = std::move(campaign),
+                .sender = policy::to_string(transaction.reverse_path),
+                .time = {},
+                .recipients = std::move(transaction.told)});
 }
 
 Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
@@ -282,14 +312,15 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       reply = transaction.broken.value_or(nonsense());
     } else {
       reply = *said;
-      if (!is_data && said->positive()) ++transaction.accepted;
+      if (!is_data && said->positive()) accept(transaction, i);
       if (is_data) settled.go_ahead = said->code == 354;
     }
   }
+  transaction.asked.clear();
   if (settled.go_ahead) after_refused_data_ = false;
   // A DATA that did not go ahead ends the transaction where there was something to send.
   if (plan.asks_data && !settled.go_ahead && (transaction.accepted > 0 || settled.drop_upstream))
-    transaction_.reset();
+    end_transaction();
   return settled;
 }
 

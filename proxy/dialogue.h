@@ -31,6 +31,10 @@ struct Transaction {
   Capabilities needs;  // the extensions it uses: an upstream that lacks one cannot have it
   // Answers every further RCPT and DATA: the upstream refused MAIL, or was lost.
   std::optional<wire::Reply> broken;
+  // What is told when it is over (RecipientCheck::ended): whom the gate refused, and whom the
+  // upstream accepted. `asked`: whom it has yet to answer for, in order.
+  std::vector<policy::Passages::Passage> told;
+  std::vector<policy::Passages::Passage> asked;
 };
 
 // What a batch of commands comes to before the upstream has spoken.
@@ -87,8 +91,9 @@ class Dialogue {
   // whose.
   [[nodiscard]] Settled settle(Plan& plan, Answers answers);
 
-  // The message was relayed, or given up: the transaction is over.
-  void end_transaction() { transaction_.reset(); }
+  // The transaction is over, if there is one: the message was relayed (`delivered`: the upstream
+  // took it) or given up, or the client is gone.
+  void end_transaction(bool delivered = false, std::string campaign = {});
 
   [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
   [[nodiscard]] const std::string& helo() const { return helo_; }

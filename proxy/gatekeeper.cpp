@@ -9,6 +9,7 @@ namespace postern::proxy {
 
 std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
                                              const policy::Stream& stream, bool utf8) {
+  verdict_.reset();
   if (!client_.may_relay) {
     const auto address = to_string(client_.address);
     log::info(fmt::format("{} relay denied client={} to=<{}>", client_.session, address,
@@ -22,18 +23,31 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
     return wire::make_reply(451, "4.3.0",
                             "the gate cannot look up recipients right now, try again later");
   };
-  if (const auto found = reader_.find(policy::canonical(recipient), findings_); !found) {
+  auto contact = policy::canonical(recipient);
+  if (const auto found = reader_.find(contact, findings_); !found) {
     return store_failed(found.error());
   }
   const auto verdict = policy::decide(findings_, stream, *streams_, clock_());
-  if (verdict.allowed()) return std::nullopt;
+  const auto keep = [&] {
+    if (traffic_ != nullptr) verdict_.emplace(std::move(contact), verdict.reason);
+  };
+  if (verdict.allowed()) {
+    keep();
+    return std::nullopt;
+  }
   const auto note = reader_.note(verdict.event);
   if (!note) return store_failed(note.error());
+  keep();
   const auto refused = policy::refusal(verdict, policy::to_string(recipient), *note, utf8);
   log::info(fmt::format("{} refused stream={} reason={} to=<{}>", client_.session, stream.name,
                         policy::to_string(verdict.reason),
                         printable(policy::to_string(recipient))));
   return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);
+}
+
+void Gatekeeper::ended(policy::Passages passages) {
+  passages.time = clock_();
+  traffic_->record(std::move(passages));
 }
 
 }  // namespace postern::proxy

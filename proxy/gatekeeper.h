@@ -1,5 +1,6 @@
 // The gate's own answer to a recipient: the contact looked up, the decision made, the refusal
-// worded. nullopt lets it through to the upstream.
+// worded. nullopt lets it through to the upstream. What became of the recipients of a transaction
+// is told to the traffic log when it ends.
 #pragma once
 
 #include "base/network.h"
@@ -7,11 +8,13 @@
 #include "policy/contacts.h"
 #include "policy/decision.h"
 #include "policy/stream.h"
+#include "policy/traffic.h"
 #include "proxy/wire/reply.h"
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace postern::proxy {
 
@@ -23,9 +26,16 @@ class RecipientCheck {
   [[nodiscard]] virtual std::optional<wire::Reply> check(const policy::Mailbox& recipient,
                                                          const policy::Stream& stream,
                                                          bool utf8) = 0;
+  // The verdict on the recipient that check() was asked about last, once. None where nobody keeps
+  // it, or where there was none: 451, 554.
+  [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
+    return std::nullopt;
+  }
+  // A transaction is over: its verdicts that came true, one at least. `time` is not set.
+  virtual void ended(policy::Passages /*passages*/) {}
 };
 
-// One for each session; the reader and the scratch belong to the thread.
+// One for each session; the reader and the scratch belong to the thread, the log to all of them.
 class Gatekeeper final : public RecipientCheck {
  public:
   using Clock = Time (*)();
@@ -35,12 +45,14 @@ class Gatekeeper final : public RecipientCheck {
     bool may_relay = false;
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
-             std::shared_ptr<const policy::Streams> streams, Clock clock)
+             std::shared_ptr<const policy::Streams> streams, Clock clock,
+             policy::TrafficLog* traffic)
       : client_(std::move(client)),
         reader_(reader),
         findings_(findings),
         streams_(std::move(streams)),
-        clock_(clock) {}
+        clock_(clock),
+        traffic_(traffic) {}
 
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
     return streams_->of_sender(reverse_path);
@@ -49,6 +61,10 @@ class Gatekeeper final : public RecipientCheck {
   // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,
                                    bool utf8) override;
+  std::optional<policy::Passages::Passage> take_verdict() override {
+    return std::exchange(verdict_, std::nullopt);
+  }
+  void ended(policy::Passages passages) override;
 
  private:
   Client client_;
@@ -56,6 +72,8 @@ class Gatekeeper final : public RecipientCheck {
   policy::Findings& findings_;
   std::shared_ptr<const policy::Streams> streams_;
   Clock clock_;
+  policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
+  std::optional<policy::Passages::Passage> verdict_;
 };
 
 }  // namespace postern::proxy

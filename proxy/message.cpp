@@ -1,5 +1,6 @@
 #include "proxy/message.h"
 
+#include "policy/traffic.h"
 #include "proxy/wire/header.h"
 
 #include <algorithm>
@@ -48,11 +49,23 @@ void MessageFlow::refuse(int code, std::string_view enhanced_status_code, std::s
   in_header_ = false;
 }
 
+void MessageFlow::note_campaign(std::string_view section) {
+  if (campaign_wanted_ == Campaign::not_wanted) return;
+  // Feedback-ID: what large receivers group complaints by.
+  for (const std::string_view name : {"X-Campaign-ID", "Feedback-ID"}) {
+    if (!campaign_.empty()) break;
+    campaign_ = wire::field_body(section, name, policy::max_campaign);
+  }
+}
+
 bool MessageFlow::examine(std::string_view section) {
   if (section.size() > limits_.header) {
     refuse(552, "5.3.4",
            fmt::format("header section exceeds the limit of {} octets", limits_.header));
-  } else if (wire::count_fields(section, "Received") > limits_.hops) {
+    return false;
+  }
+  note_campaign(section);
+  if (wire::count_fields(section, "Received") > limits_.hops) {
     refuse(554, "5.4.6", "too many hops: this message is going in circles");
   }
   return !refused_;
@@ -63,9 +76,17 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
   const auto piece = scanner_.scan(input);
   output.consumed = piece.consumed;
   octets_ += piece.consumed;
-  if (scanner_.fault() != wire::DataScanner::Fault::none)
+  if (scanner_.fault() != wire::DataScanner::Fault::none) {
+    // It may stand behind a header section that came with it.
+    if (in_header_) {
+      if (cr_held_) header_ += carriage_return;
+      header_ += input.substr(0, piece.consumed);
+      if (wire::header_end(header_, 0) != std::string_view::npos) note_campaign(header_);
+    }
     refuse(550, "5.5.2", fault_text(scanner_.fault()));
+  }
   if (refused_) return output;
+  cr_held_ = piece.forward < piece.consumed;
 
   const std::string_view held = piece.cr_first ? carriage_return : std::string_view{};
   const std::string_view octets = input.substr(0, piece.forward);

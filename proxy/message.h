@@ -22,8 +22,10 @@ class MessageFlow {
     std::uint64_t header = 1ULL << 20U;
     std::uint32_t hops = 100;
   };
+  enum class Campaign : std::uint8_t { not_wanted, wanted };
   // `trace`: our Received: line with its CRLF, or empty.
-  MessageFlow(std::string trace, Limits limits) : trace_(std::move(trace)), limits_(limits) {}
+  MessageFlow(std::string trace, Limits limits, Campaign campaign = Campaign::not_wanted)
+      : trace_(std::move(trace)), limits_(limits), campaign_wanted_(campaign) {}
 
   struct Output {
     std::array<std::string_view, 4>
@@ -38,19 +40,26 @@ class MessageFlow {
   [[nodiscard]] bool finished() const { return scanner_.finished(); }
   // Why the message cannot go on: the reply for its end. It must then not be ended upstream.
   [[nodiscard]] const std::optional<wire::Reply>& refused() const { return refused_; }
+  // X-Campaign-ID, else Feedback-ID, where it is wanted: empty while the header section is
+  // incomplete, and where it has neither.
+  [[nodiscard]] const std::string& campaign() const { return campaign_; }
   // Octets of the client so far, dot-stuffed, the final dot included.
   [[nodiscard]] std::uint64_t octets() const { return octets_; }
 
  private:
   [[nodiscard]] bool examine(std::string_view section);
+  void note_campaign(std::string_view section);
   void refuse(int code, std::string_view enhanced_status_code, std::string_view text);
 
   std::string trace_;
   Limits limits_;
+  Campaign campaign_wanted_;
   wire::DataScanner scanner_;
   std::string header_;  // the header section so far, while it is incomplete
   bool in_header_ = true;
+  bool cr_held_ = false;  // the last octet waits for its LF
   std::optional<wire::Reply> refused_;
+  std::string campaign_;
   std::uint64_t octets_ = 0;
 };
 

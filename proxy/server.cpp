@@ -110,8 +110,8 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   const auto threads = thread_count(config);
   const auto settings = worker_settings(config, threads);
   for (std::uint32_t index = 0; index < threads; ++index) {
-    auto worker =
-        std::make_unique<Worker>(index, settings, server->hooks_.reader(), server->count_);
+    auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
+                                           server->hooks_.traffic, server->count_);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (auto listening = worker->listen(i, addresses[i]); !listening)
         return std::unexpected(listening.error());

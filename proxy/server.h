@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/result.h"
 #include "policy/contacts.h"
+#include "policy/traffic.h"
 #include "proxy/worker.h"
 
 #include <functional>
@@ -27,6 +28,9 @@ class Server {
     std::function<std::optional<Config>()> reload;
     // Once a second, on the thread that runs the server.
     std::function<void()> every_second;
+    // Told what was let through and refused, from every thread; outlives the server. Null: nobody
+    // is.
+    policy::TrafficLog* traffic = nullptr;
   };
 
   // Binds every listener. Errc::busy for a port in use, Errc::io.

@@ -40,7 +40,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_, .address = peer_, .may_relay = may_relay(*settings_, peer_)},
-                  context_.contacts, context_.findings, settings_->streams, context_.clock),
+                  context_.contacts, context_.findings, settings_->streams, context_.clock,
+                  context_.traffic),
       dialogue_({.hostname = settings_->hostname,
                  .max_recipients = settings_->limits.recipients,
                  .max_errors = settings_->limits.errors},
@@ -75,6 +76,7 @@ awaitable<void> Session::run() {
     if (!plan.replies.empty()) open = co_await serve(std::move(plan));
   }
   if (open && draining_) co_await farewell({Errc::cancelled, "draining"});
+  dialogue_.end_transaction();
   upstream_.give_back_open();
   client_->close();
 }
@@ -204,7 +206,9 @@ std::string Session::trace() const {
 }
 
 awaitable<bool> Session::relay_message() {
-  MessageFlow flow(trace(), {.header = settings_->limits.header, .hops = settings_->limits.hops});
+  using Campaign = MessageFlow::Campaign;
+  MessageFlow flow(trace(), {.header = settings_->limits.header, .hops = settings_->limits.hops},
+                   context_.traffic != nullptr ? Campaign::wanted : Campaign::not_wanted);
   std::string first = std::exchange(pending_, {});  // came behind DATA
   std::optional<Reply> early;
   relaying_ = true;
@@ -215,6 +219,7 @@ awaitable<bool> Session::relay_message() {
       if (!got) {
         upstream_.drop();
         log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
+        dialogue_.end_transaction(false, flow.campaign());
         co_await farewell(got.error());
         co_return false;
       }
@@ -233,7 +238,7 @@ awaitable<bool> Session::relay_message() {
                         id_, transaction.stream->name,
                         printable(policy::to_string(transaction.reverse_path)),
                         transaction.accepted, transaction.refused, flow.octets(), reply.code));
-  dialogue_.end_transaction();
+  dialogue_.end_transaction(reply.positive(), flow.campaign());
   co_return co_await send(reply.text);
 }
 

@@ -7,6 +7,7 @@
 #include "base/network.h"
 #include "policy/contacts.h"
 #include "policy/stream.h"
+#include "policy/traffic.h"
 #include "proxy/dialogue.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
@@ -39,6 +40,7 @@ struct SessionContext {
   policy::ContactReader& contacts;
   policy::Findings& findings;  // scratch for one lookup at a time
   Time (*clock)();
+  policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
 };
 
 class Session {

@@ -35,12 +35,14 @@ constexpr std::chrono::seconds longest_pause{30};
 }  // namespace
 
 Worker::Worker(std::uint32_t index, std::shared_ptr<const WorkerSettings> settings,
-               std::unique_ptr<policy::ContactReader> contacts, SessionCount& count)
+               std::unique_ptr<policy::ContactReader> contacts, policy::TrafficLog* traffic,
+               SessionCount& count)
     : index_(index),
       count_(count),
       work_(asio::make_work_guard(context_)),
       buffer_(buffer_size),
       contacts_(std::move(contacts)),
+      traffic_(traffic),
       clock_(context_),
       first_lesson_(context_, first_lesson_limit) {
   generations_.push_back(make_generation(std::move(settings)));
@@ -159,7 +161,8 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                    .pool = generation->pool,
                    .contacts = *contacts_,
                    .findings = findings_,
-                   .clock = &current_time},
+                   .clock = &current_time,
+                   .traffic = traffic_},
                   generation->settings->listeners[listener]);
   struct Registered {
     Worker& worker;

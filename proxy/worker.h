@@ -40,7 +40,8 @@ struct SessionCount {
 class Worker {
  public:
   Worker(std::uint32_t index, std::shared_ptr<const WorkerSettings> settings,
-         std::unique_ptr<policy::ContactReader> contacts, SessionCount& count);
+         std::unique_ptr<policy::ContactReader> contacts, policy::TrafficLog* traffic,
+         SessionCount& count);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -84,6 +85,7 @@ class Worker {
   Deadlines deadlines_;
   std::unique_ptr<policy::ContactReader> contacts_;
   policy::Findings findings_;
+  policy::TrafficLog* const traffic_;  // shared with the other threads; may be null
   std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
   struct Door {
     std::size_t listener;

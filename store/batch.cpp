@@ -2,11 +2,15 @@
 
 #include "base/text.h"
 #include "store/contact_record.h"
+#include "store/digests.h"
 #include "store/event_record.h"
+#include "store/rows/encoding.h"
 #include "store/standing.h"
+#include "store/traffic.h"
 #include "store/utf8.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -29,14 +33,15 @@ Result<void> check(const Scope& scope) {
     return fail(Errc::invalid,
                 fmt::format("the stream's name is longer than {} octets", policy::max_stream_name));
   }
-  if (scope.stream.contains('\0') || !is_utf8(scope.stream)) {
+  if (scope.stream.contains('\0') || !rows::is_utf8(scope.stream)) {
     return fail(Errc::invalid, "the stream's name is not UTF-8");
   }
   return {};
 }
 
 Result<void> check(const policy::CanonicalAddress& address) {
-  if (address.text.find('@') == std::string::npos || address.text.size() > max_address) {
+  const bool good = address.text.contains('@') || is_digest(address.text);
+  if (!good || address.text.size() > max_address) {
     return fail(Errc::invalid, fmt::format("not an address: {}", printable(address.text, 100)));
   }
   return {};
@@ -51,11 +56,12 @@ Result<void> check(const policy::Contact& contact) {
                           max_entries));
 }
 
-const Scope& scope_of(const policy::Facts& facts) {
-  return std::visit([](const auto& fact) -> const Scope& { return fact.scope; }, facts);
+const Scope* scope_of(const policy::Facts& facts) {
+  if (const auto* placed = std::get_if<policy::HoldPlaced>(&facts)) return &placed->scope;
+  if (const auto* lifted = std::get_if<policy::HoldsLifted>(&facts)) return &lifted->scope;
+  if (const auto* given = std::get_if<policy::ConsentGiven>(&facts)) return &given->scope;
+  return nullptr;
 }
-
-std::string kept_source(const Origin& origin) { return kept_text(origin.source, max_source); }
 
 bool ends_later(std::optional<Time> a, std::optional<Time> b) { return b && (!a || *a > *b); }
 
@@ -64,7 +70,7 @@ bool ends_later(std::optional<Time> a, std::optional<Time> b) { return b && (!a 
 Result<Batch> Batch::begin(const Env& env, const Tables& tables, KeyHasher& hasher, Rules& rules) {
   auto txn = Txn::write(env);
   if (!txn) return std::unexpected(txn.error());
-  auto ours = numbering(*txn, tables);
+  auto ours = store::numbering(*txn, tables);
   if (!ours) return std::unexpected(ours.error());
   if (auto read = rules.read(*txn, tables); !read) return std::unexpected(read.error());
   return Batch(std::move(*txn), tables, hasher, rules, *ours);
@@ -85,26 +91,45 @@ Result<Outcome> Batch::apply(const Change& change, Time now) {
 
 Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) {
   policy::HoldPlaced placed{change.kind, change.scope, change.until, std::nullopt};
-  for (const policy::Hold& hold : target.contact.holds) {
-    if (!change.imported && repeats(change, hold, target.contact)) {
-      return Outcome{Outcome::Kind::unchanged, {}, {}};
+  std::vector<Scope> except;
+  if (change.known_as.empty()) {
+    for (const policy::Hold& hold : target.contact.holds) {
+      if (repeats(change, hold, target.contact)) return Outcome{Outcome::Kind::unchanged, {}, {}};
+    }
+  } else {
+    const Known known = find_known(target.contact, change.known_as);
+    placed.imported = known.id;
+    if (known.hold != nullptr) {
+      auto met = meet_known(change, *known.hold, target);
+      if (!met) return std::unexpected(met.error());
+      if (*met) return **std::move(met);
+    } else {
+      except = change.except;
     }
   }
-  if (change.imported) {
-    placed.imported = policy::imported_hold_id(change.kind, change.scope,
-                                               kept_source(change.origin), change.date);
-    const auto known = std::ranges::find(target.contact.holds, *placed.imported, &policy::Hold::id);
-    if (known != target.contact.holds.end()) {
-      if (lifted_whole(*known, target.contact)) return Outcome{Outcome::Kind::returned, {}, {}};
-      if (!ends_later(change.until, known->until)) return Outcome{Outcome::Kind::unchanged, {}, {}};
-    }
+  for (const Scope& scope : except) {
+    if (auto good = check(scope); !good) return std::unexpected(good.error());
   }
-  if (auto done = append(target, std::move(placed), change.date.value_or(now), now, change.origin);
-      !done) {
-    return std::unexpected(done.error());
+  const Time happened = change.date.value_or(now);
+  const std::optional<policy::HoldId> id = placed.imported;
+  auto done = append(target, std::move(placed), happened, now, change.origin);
+  for (const Scope& scope : except) {
+    if (!done) break;
+    done = append(target, policy::HoldsLifted{.holds = {*id}, .scope = scope}, happened, now,
+                  change.origin);
   }
-  if (auto done = write(target); !done) return std::unexpected(done.error());
+  if (done) done = write(target);
+  if (!done) return std::unexpected(done.error());
   return Outcome{};
+}
+
+// The outcome, or nothing where the change says more than what is known.
+Result<std::optional<Outcome>> Batch::meet_known(const PlaceHold& change, const policy::Hold& known,
+                                                 Target& target) {
+  if (lifted_whole(known, target.contact)) return Outcome{Outcome::Kind::returned, {}, {}};
+  if (ends_later(change.until, known.until)) return std::nullopt;
+  if (auto done = repeat(target, known.id); !done) return std::unexpected(done.error());
+  return Outcome{Outcome::Kind::unchanged, {}, {}};
 }
 
 Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) {
@@ -119,7 +144,7 @@ Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) 
     return outcome;
   }
   if (!outcome.lifted.empty()) {
-    policy::HoldsLifted lifted{{}, change.scope};
+    policy::HoldsLifted lifted{.holds = {}, .scope = change.scope};
     for (const policy::Hold& hold : outcome.lifted) lifted.holds.push_back(hold.id);
     if (auto done = append(target, std::move(lifted), now, now, change.origin); !done) {
       return std::unexpected(done.error());
@@ -136,11 +161,13 @@ Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) 
 }
 
 Result<Outcome> Batch::apply(const GiveConsent& change, Target& target, Time now) {
-  Outcome outcome;
-  outcome.held_by = foremost(target.contact, change.scope, now);
+  auto held_by = what_holds(change, now);
+  if (!held_by) return std::unexpected(held_by.error());
+  Outcome outcome{.kind = Outcome::Kind::changed, .lifted = {}, .held_by = *std::move(held_by)};
   const bool known =
       std::ranges::any_of(target.contact.consents, [&](const policy::Consent& given) {
-        return given.scope == change.scope && (!change.date || given.date == *change.date);
+        return given.scope == change.scope && (!change.date || given.date == *change.date) &&
+               !policy::withdrawn(given, target.contact);
       });
   if (!known) {
     auto done = append(target, policy::ConsentGiven{change.scope}, change.date.value_or(now), now,
@@ -156,59 +183,171 @@ Result<Outcome> Batch::apply(const GiveConsent& change, Target& target, Time now
   return outcome;
 }
 
+// Under whatever form the gate would find it.
+Result<std::optional<policy::Hold>> Batch::what_holds(const GiveConsent& change, Time now) {
+  if (!lookup_) {
+    auto hasher = hasher_->clone();
+    if (!hasher) return std::unexpected(hasher.error());
+    auto opened = Lookup::open(txn_, tables_, std::move(*hasher), Lookup::Of::write_transaction);
+    if (!opened) return std::unexpected(opened.error());
+    lookup_ = std::move(*opened);
+  }
+  policy::Findings findings;
+  if (auto found = lookup_->find(txn_, change.address, findings); !found) {
+    return std::unexpected(found.error());
+  }
+  std::optional<policy::Hold> gravest;
+  for (std::size_t i = 0; i < findings.size; ++i) {
+    const auto hold = foremost(findings.entries[i].contact, change.scope, now);
+    if (hold && (!gravest || graver(*hold, *gravest))) gravest = hold;
+  }
+  return gravest;
+}
+
+Result<void> Batch::repeat(const Target& target, const policy::HoldId& hold) {
+  if (import_ == nullptr) return {};
+  std::array<std::uint8_t, 32> key{};
+  std::ranges::copy(target.key, key.begin());
+  std::ranges::copy(hold.octets, key.begin() + 16);
+  auto octets = txn_.get(tables_.repeated, key);
+  if (!octets) return std::unexpected(octets.error());
+  Repeats repeats;
+  if (*octets && !decode(**octets, repeats)) {
+    return std::unexpected(txn_.env().damaged("a list of imports"));
+  }
+  if (!repeats.add(import_->number)) return {};
+  changed_ = true;
+  out_.clear();
+  encode(repeats, out_);
+  return txn_.put(tables_.repeated, key, out_.octets());
+}
+
 Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address) {
-  Target target{address, (*hasher_)(address.text)};
-  auto record = txn_.get(address.is_domain() ? tables_.domains : tables_.contacts, target.key);
+  const Table table = tables_.of(address);
+  Target target{.table = table, .key = (*hasher_)(address.text), .address = address, .contact = {}};
+  auto record = txn_.get(table, target.key);
   if (!record) return std::unexpected(record.error());
-  if (*record && !decode(**record, target.contact)) {
+  target.known = record->has_value();
+  if (target.known && !decode(**record, target.contact)) {
     return std::unexpected(txn_.env().damaged("the record of " + address.text));
+  }
+  return target;
+}
+
+Result<Batch::Target> Batch::read(const ContactKey& key) {
+  Target target{.table = tables_.contacts, .key = key, .address = {}, .contact = {}};
+  for (const Table table : {tables_.contacts, tables_.digests, tables_.domains}) {
+    auto record = txn_.get(table, key);
+    if (!record) return std::unexpected(record.error());
+    if (!*record) continue;
+    target.table = table;
+    target.known = true;
+    if (!decode(**record, target.contact)) {
+      return std::unexpected(txn_.env().damaged("the record of a contact"));
+    }
+    break;
   }
   return target;
 }
 
 Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, Time now,
                            const Origin& origin) {
-  changed_ = true;
+  changed_ = numbered_ = true;
   ++numbering_.last;
   policy::Event event{{numbering_.origin, numbering_.last}, happened, now, std::move(facts)};
   const EventKey id = event_key(event.id);
   policy::apply(target.contact, event);
-  if (auto done = remember_stream(scope_of(event.facts)); !done) return done;
+  if (const Scope* scope = scope_of(event.facts)) {
+    if (auto done = remember_stream(*scope); !done) return done;
+  }
 
-  const EventRecord record{target.key, event.happened, event.recorded, kept_source(origin),
-                           std::move(event.facts)};
+  EventRecord record{.contact = target.key,
+                     .happened = event.happened,
+                     .recorded = event.recorded,
+                     .source = kept_text(origin.source, max_source),
+                     .by = kept_text(origin.by, max_by),
+                     .import = 0,
+                     .facts = std::move(event.facts)};
+  if (import_ != nullptr) {
+    record.import = import_->number;
+    if (record.source == import_->source) record.source.clear();
+  }
   out_.clear();
   encode(record, out_);
-  if (auto done = txn_.put(tables_.events, id, out_.octets()); !done) return done;
-  if (auto done = txn_.put(tables_.by_contact, target.key, id); !done) return done;
+  if (auto done = put(tables_.events, id, out_.octets(), events_); !done) return done;
+  if (auto done = put(tables_.by_contact, target.key, id, by_contact_); !done) return done;
+  if (auto counted = count_departure(target, record, now); !counted) return counted;
   if (origin.note.empty()) return {};
   return txn_.put(tables_.texts, id, octets_of(kept_text(origin.note, max_note)));
 }
 
+// Who leaves, complains or bounces after our mail is a row of the report; what an import knew is
+// not.
+Result<void> Batch::count_departure(const Target& target, const EventRecord& record, Time now) {
+  const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
+  if (placed == nullptr || placed->imported) return {};
+  const auto add = [&](TrafficResult result) {
+    return count(txn_, tables_, target.key, placed->scope.stream, "", result, "", now);
+  };
+  switch (placed->kind) {
+    case policy::HoldKind::unsubscribed:
+      return add(TrafficResult::unsubscribed);
+    case policy::HoldKind::complained:
+      return add(TrafficResult::complained);
+    case policy::HoldKind::bounced:
+      return add(TrafficResult::bounced);
+    case policy::HoldKind::blocked:
+      break;
+  }
+  return {};
+}
+
+Result<void> Batch::put(Table table, Octets key, Octets value, Order& order) {
+  constexpr unsigned most_misses = 8;
+  if (order.expected) {
+    auto appended = txn_.append(table, key, value);
+    if (!appended) return std::unexpected(appended.error());
+    if (*appended) {
+      order.misses = 0;
+      return {};
+    }
+    order.expected = ++order.misses < most_misses;
+  }
+  return txn_.put(table, key, value);
+}
+
 Result<void> Batch::write(const Target& target) {
-  const bool domain = target.address.is_domain();
   out_.clear();
   encode(target.contact, out_);
-  if (auto done = txn_.put(domain ? tables_.domains : tables_.contacts, target.key, out_.octets());
-      !done) {
-    return done;
+  if (auto done = put(target.table, target.key, out_.octets(), contacts_); !done) return done;
+  if (target.address.text.empty()) return {};
+  const Octets text = octets_of(target.address.text);
+  if (!target.known) {
+    if (auto done = put(tables_.addresses, target.key, text, addresses_); !done) return done;
+  } else {
+    auto named = txn_.add(tables_.addresses, target.key, text);
+    if (!named) return std::unexpected(named.error());
+    if (!*named) return {};
   }
-  auto named = txn_.add(tables_.addresses, target.key, octets_of(target.address.text));
-  if (!named) return std::unexpected(named.error());
-  if (!*named || domain) return {};
+  if (target.table == tables_.digests) return note_digest(txn_, tables_, target.address.text);
+  if (target.table == tables_.domains) return {};
   return add_folded(txn_, tables_, *hasher_, rules_->providers(), target.address, target.key);
 }
 
 Result<void> Batch::remember_stream(const Scope& scope) {
-  if (scope.kind != Scope::Kind::stream) return {};
+  if (scope.kind != Scope::Kind::stream || scope.stream == last_stream_) return {};
   auto added = txn_.add(tables_.streams, octets_of(scope.stream), {});
   if (!added) return std::unexpected(added.error());
+  last_stream_ = scope.stream;
   return {};
 }
 
 Result<void> Batch::commit() {
   if (!changed_) return {};
-  if (auto done = put_numbering(txn_, tables_, numbering_); !done) return done;
+  if (numbered_) {
+    if (auto done = put_numbering(txn_, tables_, numbering_); !done) return done;
+  }
+  lookup_.reset();
   return txn_.commit();
 }
 

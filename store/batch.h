@@ -4,12 +4,16 @@
 
 #include "base/result.h"
 #include "policy/contact.h"
+#include "store/event_record.h"
+#include "store/imports.h"
 #include "store/keys.h"
+#include "store/lookup.h"
 #include "store/rules.h"
 #include "store/store.h"
 #include "store/tables.h"
 #include "store/txn.h"
 
+#include <optional>
 #include <string>
 
 namespace postern::store {
@@ -20,18 +24,42 @@ class Batch {
   [[nodiscard]] static Result<Batch> begin(const Env& env, const Tables& tables, KeyHasher& hasher,
                                            Rules& rules);
 
+  // What follows is of this import: its events name it, and leave out what its record says.
+  void of_import(const ImportRecord& import) { import_ = &import; }
+  // The contacts come in the order of their keys: pages are filled whole where the store was empty.
+  void expect_order() { contacts_.expected = addresses_.expected = by_contact_.expected = true; }
+
   // Errc::invalid, and nothing was done: the batch is as good as before. After any other error it
   // can only be dropped.
   [[nodiscard]] Result<Outcome> apply(const Change& change, Time now);
-  // Returns when it is on the disk. Without an event there is nothing to write, and no fsync.
+  // Returns when it is on the disk. Without a change there is nothing to write, and no fsync.
   [[nodiscard]] Result<void> commit();
 
- private:
   // The contact that a change is about, read once and written once.
   struct Target {
-    const policy::CanonicalAddress& address;
+    Table table = 0;
     ContactKey key{};
-    policy::Contact contact{};
+    policy::CanonicalAddress address;  // empty where only the key is known
+    policy::Contact contact;
+    bool known = false;
+  };
+  [[nodiscard]] Result<Target> read(const policy::CanonicalAddress& address);
+  // Of any form; `known` is false where there is none.
+  [[nodiscard]] Result<Target> read(const ContactKey& key);
+  [[nodiscard]] Result<void> append(Target& target, policy::Facts facts, Time happened, Time now,
+                                    const Origin& origin);
+  [[nodiscard]] Result<void> write(const Target& target);
+
+  // For what is written beside: nothing of it may touch contacts or events.
+  [[nodiscard]] Txn& txn() { return txn_; }
+  void touch() { changed_ = true; }
+  [[nodiscard]] const Numbering& numbering() const { return numbering_; }
+
+ private:
+  // A table that is probably written in order; after some misses it is not.
+  struct Order {
+    bool expected = false;
+    unsigned misses = 0;
   };
   Batch(Txn txn, const Tables& tables, KeyHasher& hasher, Rules& rules, Numbering numbering)
       : txn_(std::move(txn)),
@@ -43,11 +71,12 @@ class Batch {
   Result<Outcome> apply(const PlaceHold& change, Target& target, Time now);
   Result<Outcome> apply(const LiftHolds& change, Target& target, Time now);
   Result<Outcome> apply(const GiveConsent& change, Target& target, Time now);
-
-  Result<Target> read(const policy::CanonicalAddress& address);
-  Result<void> append(Target& target, policy::Facts facts, Time happened, Time now,
-                      const Origin& origin);
-  Result<void> write(const Target& target);
+  Result<std::optional<Outcome>> meet_known(const PlaceHold& change, const policy::Hold& known,
+                                            Target& target);
+  Result<std::optional<policy::Hold>> what_holds(const GiveConsent& change, Time now);
+  Result<void> repeat(const Target& target, const policy::HoldId& hold);
+  Result<void> count_departure(const Target& target, const EventRecord& record, Time now);
+  Result<void> put(Table table, Octets key, Octets value, Order& order);
   Result<void> remember_stream(const policy::Scope& scope);
 
   Txn txn_;
@@ -55,7 +84,13 @@ class Batch {
   KeyHasher* hasher_;
   Rules* rules_;
   Numbering numbering_;
+  const ImportRecord* import_ = nullptr;
+  std::optional<Lookup> lookup_;
   bool changed_ = false;
+  bool numbered_ = false;
+  Order events_{.expected = true};
+  Order contacts_, addresses_, by_contact_;
+  std::string last_stream_;  // remembered already
   OctetWriter out_;
 };
 

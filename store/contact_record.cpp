@@ -8,12 +8,12 @@
 namespace postern::store {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 
 // The least that one of each takes: what bounds a count.
 constexpr std::size_t scope_width = 1 + 4;
 constexpr std::size_t hold_width = 16 + 1 + scope_width + 8 + 1 + 16;
-constexpr std::size_t lift_width = 16 + scope_width;
+constexpr std::size_t lift_width = 16 + scope_width + 1;
 constexpr std::size_t consent_width = scope_width + 8 + 16;
 
 void encode(const policy::EventId& id, OctetWriter& out) {
@@ -38,6 +38,7 @@ void decode(OctetReader& in, policy::Hold& hold) {
 void decode(OctetReader& in, policy::Lift& lift) {
   in.raw(lift.hold.octets);
   decode(in, lift.scope);
+  lift.undo = in.flag();
 }
 
 void decode(OctetReader& in, policy::Consent& consent) {
@@ -115,6 +116,7 @@ void encode(const policy::Contact& contact, OctetWriter& out) {
   for (const policy::Lift& lift : contact.lifts) {
     out.raw(lift.hold.octets);
     encode(lift.scope, out);
+    out.u8(lift.undo ? 1 : 0);
   }
   out.u32(static_cast<std::uint32_t>(contact.consents.size()));
   for (const policy::Consent& consent : contact.consents) {

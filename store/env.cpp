@@ -2,6 +2,7 @@
 
 #include "store/location.h"
 #include "store/space.h"
+#include "store/swap.h"
 
 #include <cerrno>
 #include <mutex>
@@ -21,6 +22,7 @@ constexpr unsigned max_readers = 1024;  // threads of every process that has the
 // Sanitizers and `ulimit -v` leave less address space than the default asks for: halved down to
 // this, which still holds hundreds of millions of contacts.
 constexpr std::uint64_t smallest_fallback = 64ULL << 30U;
+constexpr std::uint64_t smallest_map = 1ULL << 20U;
 
 Error explain(int code, std::string_view doing, const std::filesystem::path& directory) {
   const auto text = [&](std::string_view why) {
@@ -118,16 +120,28 @@ Error no_store(const std::filesystem::path& directory) {
                       directory.string(), directory.string())};
 }
 
-// The process's right to have one environment of a directory, by device and inode: another path may
-// lead there.
+// The process's right to have one environment of a lock file, known by device and inode: another
+// path may lead there, and another file may have come in its place. That is safe: LMDB's locks
+// (fcntl: that a process has it open, that a process with readers lives) are on lock.mdb, and such
+// locks belong to a process and an inode. Closing an environment drops those on its own lock.mdb
+// alone; the environment of another lock.mdb, which was opened at the same path later, keeps its.
 class Env::Claim {
  public:
+  // Of directories whose lock file cannot be made (a read-only file system): the directory itself.
   static Result<std::unique_ptr<Claim>> make(const std::filesystem::path& directory) {
-    struct stat info{};
-    if (::stat(directory.c_str(), &info) != 0)
-      return std::unexpected(explain(errno, "open", directory));
-    const Identity identity{info.st_dev, info.st_ino};
+    // Before the file is opened for the first time: closing it would drop the locks of an
+    // environment of this process. mknod() makes a file without opening it.
     const std::lock_guard lock(mutex());
+    const auto file = lock_file(directory);
+    if (::mknod(file.c_str(), S_IFREG | S_IRUSR | S_IWUSR, 0) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT)) {
+      return std::unexpected(explain(errno, "open", directory));
+    }
+    struct stat info{};
+    if (::stat(file.c_str(), &info) != 0 && ::stat(directory.c_str(), &info) != 0) {
+      return std::unexpected(explain(errno, "open", directory));
+    }
+    const Identity identity{info.st_dev, info.st_ino};
     if (!claimed().insert(identity).second) {
       return fail(Errc::busy, fmt::format("the store at {} is open in this process already",
                                           directory.string()));
@@ -160,6 +174,15 @@ Result<std::unique_ptr<Env>> Env::open(const Settings& settings) {
   if (settings.create) {
     if (auto made = make_directory(settings.directory); !made) return std::unexpected(made.error());
   }
+  auto lock = keep_in_place(settings.directory);
+  if (!lock) return std::unexpected(lock.error());
+  auto env = open_guarded(settings);
+  if (!env || settings.read_only || !lock->held()) return env;
+  if (auto cleared = clear_old_mark(**env); !cleared) return std::unexpected(cleared.error());
+  return env;
+}
+
+Result<std::unique_ptr<Env>> Env::open_guarded(const Settings& settings) {
   // An empty file was never finished.
   std::error_code error;
   const auto size = std::filesystem::file_size(data_file(settings.directory), error);
@@ -198,6 +221,22 @@ Result<std::unique_ptr<Env>> Env::open(const Settings& settings) {
   return env;
 }
 
+Result<std::unique_ptr<Env>> Env::open_copy(const std::filesystem::path& file) {
+  MDB_env* handle = nullptr;
+  int code = ::mdb_env_create(&handle);
+  if (code != MDB_SUCCESS) return std::unexpected(explain(code, "open", file));
+  std::unique_ptr<Env> env(new Env(file, nullptr, handle));
+  code = ::mdb_env_set_maxdbs(handle, max_tables);
+  // LMDB takes as much more as the file has pages.
+  if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(handle, smallest_map);
+  if (code == MDB_SUCCESS) {
+    constexpr unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD;
+    code = ::mdb_env_open(handle, file.c_str(), flags, S_IRUSR | S_IWUSR);
+  }
+  if (code != MDB_SUCCESS) return std::unexpected(explain(code, "open", file));
+  return env;
+}
+
 Env::Env(std::filesystem::path directory, std::unique_ptr<Claim> claim, MDB_env* handle)
     : directory_(std::move(directory)), claim_(std::move(claim)), handle_(handle) {}
 
@@ -209,6 +248,42 @@ Result<int> Env::clear_stale_readers() const {
     return std::unexpected(error(code, "clear the readers of"));
   }
   return dead;
+}
+
+int Env::readers() const {
+  // A line for each, behind a line of headings.
+  int found = 0;
+  const auto count = [](const char* line, void* into) {
+    while (*line == ' ') ++line;
+    if (*line >= '0' && *line <= '9') ++*static_cast<int*>(into);
+    return 0;
+  };
+  ::mdb_reader_list(handle_, count, &found);
+  return found;
+}
+
+std::uint64_t Env::map_size() const {
+  MDB_envinfo info{};
+  return ::mdb_env_info(handle_, &info) == MDB_SUCCESS ? info.me_mapsize : 0;
+}
+
+int Env::descriptor() const {
+  int found = -1;
+  return ::mdb_env_get_fd(handle_, &found) == MDB_SUCCESS ? found : -1;
+}
+
+bool Env::in_place() const {
+  struct stat here{};
+  struct stat there{};
+  return ::fstat(descriptor(), &here) == 0 && ::stat(data_file(directory_).c_str(), &there) == 0 &&
+         here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+Error Env::moved() const {
+  set_moved();
+  return {Errc::busy, fmt::format("the store at {} was compacted by another process: try again, "
+                                  "with its new file",
+                                  directory_.string())};
 }
 
 Error Env::damaged(std::string_view what) const {

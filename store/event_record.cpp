@@ -5,9 +5,14 @@
 namespace postern::store {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 
-enum class Tag : std::uint8_t { hold_placed = 1, holds_lifted = 2, consent_given = 3 };
+enum class Tag : std::uint8_t {
+  hold_placed = 1,
+  holds_lifted = 2,
+  consent_given = 3,
+  forgotten = 4
+};
 
 struct FactsWriter {
   OctetWriter& out;
@@ -25,6 +30,7 @@ struct FactsWriter {
   void operator()(const policy::HoldsLifted& lifted) const {
     tag(Tag::holds_lifted);
     encode(lifted.scope, out);
+    out.u8(lifted.undo ? 1 : 0);
     out.u32(static_cast<std::uint32_t>(lifted.holds.size()));
     for (const policy::HoldId& id : lifted.holds) out.raw(id.octets);
   }
@@ -32,6 +38,7 @@ struct FactsWriter {
     tag(Tag::consent_given);
     encode(given.scope, out);
   }
+  void operator()(const policy::Forgotten& /*forgotten*/) const { tag(Tag::forgotten); }
 };
 
 policy::HoldPlaced decode_placed(OctetReader& in) {
@@ -39,15 +46,14 @@ policy::HoldPlaced decode_placed(OctetReader& in) {
   decode(in, placed.kind);
   decode(in, placed.scope);
   decode(in, placed.until);
-  const std::uint8_t imported = in.u8();
-  if (imported > 1) in.fail();
-  if (imported == 1) in.raw(placed.imported.emplace().octets);
+  if (in.flag()) in.raw(placed.imported.emplace().octets);
   return placed;
 }
 
 policy::HoldsLifted decode_lifted(OctetReader& in) {
   policy::HoldsLifted lifted;
   decode(in, lifted.scope);
+  lifted.undo = in.flag();
   lifted.holds.resize(in.count(sizeof(policy::HoldId::octets)));
   for (policy::HoldId& id : lifted.holds) in.raw(id.octets);
   return lifted;
@@ -67,6 +73,8 @@ void encode(const EventRecord& record, OctetWriter& out) {
   encode(record.happened, out);
   encode(record.recorded, out);
   out.text(record.source);
+  out.text(record.by);
+  out.u64(record.import);
   std::visit(FactsWriter{out}, record.facts);
 }
 
@@ -77,6 +85,8 @@ bool decode(Octets octets, EventRecord& record) {
   record.happened = decode_time(in);
   record.recorded = decode_time(in);
   record.source = in.text(max_source);
+  record.by = in.text(max_by);
+  record.import = in.u64();
   switch (static_cast<Tag>(in.u8())) {
     case Tag::hold_placed:
       record.facts = decode_placed(in);
@@ -86,6 +96,9 @@ bool decode(Octets octets, EventRecord& record) {
       break;
     case Tag::consent_given:
       record.facts = decode_given(in);
+      break;
+    case Tag::forgotten:
+      record.facts = policy::Forgotten{};
       break;
     default:
       in.fail();

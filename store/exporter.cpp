@@ -1,14 +1,17 @@
 #include "base/text.h"
 #include "policy/decision.h"
-#include "store/csv.h"
+#include "store/digests.h"
 #include "store/exchange.h"
+#include "store/rows/csv.h"
 #include "store/standing.h"
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace postern::store {
 namespace {
@@ -25,23 +28,9 @@ struct OutRow {
   std::string until;
   std::string source;
   std::string reason;
+  std::string hold;                 // what it is known by, in hex
+  std::vector<std::string> except;  // the streams that it was lifted for
 };
-
-std::string_view status_of(RowStatus status) {
-  switch (status) {
-    case RowStatus::unsubscribed:
-      return "unsubscribed";
-    case RowStatus::bounced:
-      return "bounced";
-    case RowStatus::complained:
-      return "complained";
-    case RowStatus::blocked:
-      return "blocked";
-    case RowStatus::subscribed:
-      break;
-  }
-  return "subscribed";
-}
 
 // Empty where the importer's own choice for the status is this scope.
 std::string_view stream_of(const Scope& scope, bool whole_by_default) {
@@ -52,7 +41,8 @@ std::string_view stream_of(const Scope& scope, bool whole_by_default) {
 class Format {
  public:
   Format(std::ostream& out, ExportFormat format) : out_(out), format_(format) {
-    if (format == ExportFormat::csv) out_ << "address,status,stream,date,until,source,reason\n";
+    if (format == ExportFormat::csv)
+      out_ << "address,status,stream,date,until,source,reason,hold,except\n";
   }
 
   void write(const OutRow& row) {
@@ -67,13 +57,15 @@ class Format {
 
  private:
   void csv(const OutRow& row) {
-    append_csv(line_, row.address);
+    rows::append_csv(line_, row.address);
     for (const std::string_view field :
          {row.status, row.stream, std::string_view(row.date), std::string_view(row.until),
-          std::string_view(row.source), std::string_view(row.reason)}) {
+          std::string_view(row.source), std::string_view(row.reason), std::string_view(row.hold)}) {
       line_ += ',';
-      append_csv(line_, field);
+      rows::append_csv(line_, field);
     }
+    line_ += ',';
+    rows::append_csv(line_, fmt::format("{}", fmt::join(row.except, " ")));
   }
 
   void json(const OutRow& row) {
@@ -88,6 +80,11 @@ class Format {
     add("until", row.until);
     add("source", row.source);
     add("reason", row.reason);
+    add("hold", row.hold);
+    if (!row.except.empty()) {
+      auto& except = object["except"].emplace_array();
+      for (const std::string& word : row.except) except.emplace_back(word);
+    }
     line_ = boost::json::serialize(object);
   }
 
@@ -107,13 +104,16 @@ class Exporter {
         stream_(stream),
         format_(out, options.format) {}
 
-  Result<std::uint64_t> run() {
+  Result<ExportSummary> run() {
     std::string after;
     do {
       auto page = store_.contacts(after, page_size);
       if (!page) return std::unexpected(page.error());
       for (const ContactRecord& record : page->records) {
-        if (record.address.text.empty()) continue;  // erased: there is nothing to name it by
+        if (record.address.text.empty()) {  // erased: there is nothing to name it by
+          ++summary_.nameless;
+          continue;
+        }
         auto done = options_.format == ExportFormat::postfix ? access_line(record) : rows(record);
         if (!done) return std::unexpected(done.error());
       }
@@ -122,70 +122,98 @@ class Exporter {
     } while (!after.empty());
     out_.flush();
     if (!out_) return fail(Errc::io, "the export could not be written to its end");
-    return written_;
+    return summary_;
   }
 
  private:
-  // A hold that was lifted for some streams cannot be said in a row: it goes out whole, the
-  // restriction wins.
   [[nodiscard]] bool wanted(const policy::Hold& hold, const policy::Contact& contact) const {
-    return !lifted_whole(hold, contact) && !over(hold, options_.now) &&
-           wanted(hold.scope, status_of(hold.kind));
+    if (lifted_whole(hold, contact) || over(hold, options_.now)) return false;
+    if (options_.since && hold.date < *options_.since) return false;
+    if (options_.status && *options_.status != status_of(hold.kind)) return false;
+    return stream_ == nullptr ||
+           policy::binds(hold, contact, *stream_, *options_.streams, options_.now);
   }
-  [[nodiscard]] bool wanted(const Scope& scope, RowStatus status) const {
-    if (options_.status && *options_.status != status) return false;
-    if (stream_ == nullptr) return true;
-    return status == RowStatus::subscribed ? permission_covers(scope, *stream_, *options_.streams)
-                                           : hold_covers(scope, *stream_, *options_.streams);
+  [[nodiscard]] bool wanted(const policy::Consent& consent, const policy::Contact& contact) const {
+    if (policy::withdrawn(consent, contact)) return false;
+    if (options_.since && consent.date < *options_.since) return false;
+    if (options_.status && *options_.status != rows::Status::subscribed) return false;
+    return stream_ == nullptr || permission_covers(consent.scope, *stream_, *options_.streams);
   }
-  [[nodiscard]] static RowStatus status_of(policy::HoldKind kind) {
+  [[nodiscard]] static rows::Status status_of(policy::HoldKind kind) {
     switch (kind) {
       case policy::HoldKind::bounced:
-        return RowStatus::bounced;
+        return rows::Status::bounced;
       case policy::HoldKind::complained:
-        return RowStatus::complained;
+        return rows::Status::complained;
       case policy::HoldKind::blocked:
-        return RowStatus::blocked;
+        return rows::Status::blocked;
       case policy::HoldKind::unsubscribed:
         break;
     }
-    return RowStatus::unsubscribed;
+    return rows::Status::unsubscribed;
   }
 
   Result<void> rows(const ContactRecord& record) {
-    for (const policy::Hold& hold : record.contact.holds) {
-      if (!wanted(hold, record.contact)) continue;
+    const policy::Contact& contact = record.contact;
+    for (const policy::Hold& hold : contact.holds) {
+      if (!wanted(hold, contact)) continue;
       const bool whole = hold.kind != policy::HoldKind::unsubscribed;
-      const OutRow row{.address = record.address.text,
-                       .status = store::status_of(status_of(hold.kind)),
-                       .stream = stream_of(hold.scope, whole),
-                       .date = format_time(hold.date),
-                       .until = hold.until ? format_time(*hold.until) : "",
-                       .source = {},
-                       .reason = {}};
-      if (auto done = write(row, hold.event); !done) return done;
+      OutRow row{.address = record.address.text,
+                 .status = rows::to_string(status_of(hold.kind)),
+                 .stream = stream_of(hold.scope, whole),
+                 .date = format_time(hold.date),
+                 .until = hold.until ? format_time(*hold.until) : "",
+                 .source = {},
+                 .reason = {},
+                 .hold = to_hex(hold.id.octets),
+                 .except = lifted_for(hold, contact)};
+      if (auto done = write(std::move(row), hold.event); !done) return done;
     }
-    for (const policy::Consent& consent : record.contact.consents) {
-      if (!wanted(consent.scope, RowStatus::subscribed)) continue;
-      const OutRow row{.address = record.address.text,
-                       .status = store::status_of(RowStatus::subscribed),
-                       .stream = stream_of(consent.scope, false),
-                       .date = format_time(consent.date),
-                       .until = {},
-                       .source = {},
-                       .reason = {}};
-      if (auto done = write(row, consent.event); !done) return done;
+    for (const policy::Consent& consent : contact.consents) {
+      if (!wanted(consent, contact)) continue;
+      OutRow row{.address = record.address.text,
+                 .status = rows::to_string(rows::Status::subscribed),
+                 .stream = stream_of(consent.scope, false),
+                 .date = format_time(consent.date),
+                 .until = {},
+                 .source = {},
+                 .reason = {},
+                 .hold = {},
+                 .except = {}};
+      if (auto done = write(std::move(row), consent.event); !done) return done;
     }
     return {};
+  }
+
+  // By name, in the words of a row: "all" cannot be among them, such a hold is lifted whole.
+  static std::vector<std::string> lifted_for(const policy::Hold& hold,
+                                             const policy::Contact& contact) {
+    std::vector<std::string> words;
+    for (const policy::Lift& lift : contact.lifts) {
+      if (lift.hold != hold.id) continue;
+      words.push_back(lift.scope.kind == Scope::Kind::stream ? lift.scope.stream : "marketing");
+    }
+    return words;
   }
 
   Result<void> write(OutRow row, const policy::EventId& event) {
     auto entry = store_.event(event);
     if (!entry) return std::unexpected(entry.error());
+    if (!options_.reason.empty() && !contains_nocase(entry->note, options_.reason)) return {};
     row.source = std::move(entry->source);
     row.reason = std::move(entry->note);
+    std::string digest;
+    if (options_.hashed && !is_digest(row.address)) {
+      if (row.address.starts_with('@')) {
+        ++summary_.nameless;
+        return {};
+      }
+      digest = hex_digest(*options_.hashed, row.address);
+      row.address = digest;
+    }
+    if (options_.hashed) row.source.clear(), row.reason.clear(), row.hold.clear();
     format_.write(row);
-    ++written_;
+    ++summary_.rows;
     return {};
   }
 
@@ -194,21 +222,22 @@ class Exporter {
   Result<void> access_line(const ContactRecord& record) {
     std::string_view key = record.address.text;
     if (record.address.is_domain()) key.remove_prefix(1);
-    if (key.find_first_of(" \t\r\n\"") != key.npos || key.starts_with('#')) return {};
+    if (record.address.is_digest() || key.find_first_of(" \t\r\n\"") != key.npos ||
+        key.starts_with('#')) {
+      ++summary_.nameless;
+      return {};
+    }
     policy::Contact standing;
     for (const policy::Hold& hold : record.contact.holds) {
       if (wanted(hold, record.contact)) standing.holds.push_back(hold);
     }
-    const auto kind = foremost(standing, Scope{}, options_.now);
-    if (!kind) return {};
-    const auto hold = std::ranges::min(standing.holds, {}, [&](const policy::Hold& one) {
-      return std::pair(one.kind != *kind, one.date);
-    });
-    const policy::Verdict verdict{reason_of(*kind), record.address.is_domain(), hold.date,
-                                  hold.event};
+    const auto hold = foremost(standing, Scope{}, options_.now);
+    if (!hold) return {};
+    const policy::Verdict verdict{reason_of(hold->kind), record.address.is_domain(), hold->date,
+                                  hold->event};
     const policy::Refusal refusal = policy::refusal(verdict, "", "", false);
     out_ << key << " REJECT " << refusal.enhanced_status_code << ' ' << refusal.text << '\n';
-    ++written_;
+    ++summary_.rows;
     return {};
   }
 
@@ -231,12 +260,12 @@ class Exporter {
   const ExportOptions& options_;
   const policy::Stream* stream_;
   Format format_;
-  std::uint64_t written_ = 0;
+  ExportSummary summary_;
 };
 
 }  // namespace
 
-Result<std::uint64_t> export_rows(const Store& store, std::ostream& out,
+Result<ExportSummary> export_rows(const Store& store, std::ostream& out,
                                   const ExportOptions& options) {
   const policy::Stream* stream = nullptr;
   if (!options.stream.empty()) {

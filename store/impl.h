@@ -20,6 +20,7 @@ namespace postern::store {
 enum class Wrong : std::uint8_t { fails_alone, fails_all };
 
 struct Store::Impl {
+  Options options;
   std::unique_ptr<Env> env;
   Tables tables;
   HashKey hash_key;

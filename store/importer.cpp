@@ -1,151 +1,31 @@
+// An import: the file is read to its end, its rows are sorted as the store's tables are, then they
+// are applied in that order, a chunk a commit.
 #include "base/text.h"
+#include "store/batch.h"
 #include "store/event_record.h"
 #include "store/exchange.h"
+#include "store/impl.h"
+#include "store/row_changes.h"
+#include "store/sorter.h"
 #include "store/utf8.h"
 
 #include <algorithm>
-#include <iterator>
-#include <span>
+#include <chrono>
+#include <mutex>
+#include <thread>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace postern::store {
 namespace {
 
-constexpr std::size_t max_rejections = 1000;  // that are listed
-constexpr std::string_view default_source = "import";
+// Between two commits: a writer that waits gets the lock, which is not handed out by turns.
+constexpr std::chrono::milliseconds turn_for_others{2};
+constexpr std::uint64_t rows_a_progress = 4096;
 
-// From the least restrictive.
-int restriction(RowStatus status) {
-  switch (status) {
-    case RowStatus::subscribed:
-      return 0;
-    case RowStatus::unsubscribed:
-      return 1;
-    case RowStatus::bounced:
-      return 2;
-    case RowStatus::complained:
-      return 3;
-    case RowStatus::blocked:
-      break;
-  }
-  return 4;
-}
-
-struct Statuses {
-  RowStatus first;
-  std::optional<RowStatus> second;
-};
-
-// A row's own word counts against the caller's only towards more restriction: where both restrict,
-// and differ, both hold.
-Statuses statuses_of(const Row& row, const ImportOptions& options) {
-  if (!row.status) return {options.status.value_or(RowStatus::unsubscribed), std::nullopt};
-  if (!options.status || *options.status == *row.status) return {*row.status, std::nullopt};
-  if (restriction(*row.status) == 0) return {*options.status, std::nullopt};
-  if (restriction(*options.status) == 0) return {*row.status, std::nullopt};
-  return {*row.status, options.status};
-}
-
-policy::HoldKind kind_of(RowStatus status) {
-  switch (status) {
-    case RowStatus::bounced:
-      return policy::HoldKind::bounced;
-    case RowStatus::complained:
-      return policy::HoldKind::complained;
-    case RowStatus::blocked:
-      return policy::HoldKind::blocked;
-    case RowStatus::unsubscribed:
-    case RowStatus::subscribed:
-      break;
-  }
-  return policy::HoldKind::unsubscribed;
-}
-
-policy::Scope scope_of(std::string_view name) {
-  if (name.empty()) return {policy::Scope::Kind::marketing, {}};
-  if (name == "all") return {policy::Scope::Kind::all, {}};
-  return {policy::Scope::Kind::stream, std::string(name)};
-}
-
-// INTERFACE.md, "What a sender sees": only an unsubscription or a consent is about a stream.
-policy::Scope scope_of(const Row& row, RowStatus status, const ImportOptions& options) {
-  if (restriction(status) > restriction(RowStatus::unsubscribed)) return {};
-  return scope_of(row.scope.empty() ? options.stream : row.scope);
-}
-
-Result<Change> change_of(const Row& row, RowStatus status, const ImportOptions& options) {
-  Origin origin{kept_text(row.source.empty() ? options.source : row.source, max_source),
-                kept_text(row.note, max_note)};
-  if (row.address.is_domain() && status != RowStatus::blocked &&
-      status != RowStatus::unsubscribed) {
-    return fail(Errc::invalid, "a whole domain can be blocked or unsubscribed, nothing else");
-  }
-  policy::Scope scope = scope_of(row, status, options);
-  if (status == RowStatus::subscribed) {
-    if (origin.source.empty()) {
-      return fail(Errc::invalid,
-                  "a subscribed row without a source: where does the consent come from?");
-    }
-    return GiveConsent{row.address, std::move(scope), row.date, std::move(origin)};
-  }
-  if (origin.source.empty()) origin.source = default_source;
-  // The end that a row names is of what the row says, not of what the caller adds to it.
-  const bool own = row.status.value_or(status) == status;
-  return PlaceHold{.address = row.address,
-                   .kind = kind_of(status),
-                   .scope = std::move(scope),
-                   .date = row.date,
-                   .until = own ? row.until : std::nullopt,
-                   .imported = true,
-                   .origin = std::move(origin)};
-}
-
-Result<std::vector<Change>> changes_of(const Row& row, const ImportOptions& options) {
-  const Statuses statuses = statuses_of(row, options);
-  std::vector<Change> changes;
-  for (const auto status : {std::optional(statuses.first), statuses.second}) {
-    if (!status) continue;
-    auto change = change_of(row, *status, options);
-    if (!change) return std::unexpected(std::move(change).error());
-    changes.push_back(*std::move(change));
-  }
-  return changes;
-}
-
-void count(const Outcome& outcome, ImportSummary& summary) {
+int news(const Outcome& outcome) {
   switch (outcome.kind) {
-    case Outcome::Kind::changed:
-      ++summary.added;
-      return;
-    case Outcome::Kind::unchanged:
-      ++summary.unchanged;
-      return;
-    case Outcome::Kind::returned:
-      ++summary.returned;
-      return;
-    case Outcome::Kind::kept:
-      ++summary.kept;
-      break;
-  }
-  switch (outcome.held_by.value_or(policy::HoldKind::unsubscribed)) {
-    case policy::HoldKind::unsubscribed:
-      ++summary.kept_unsubscribed;
-      return;
-    case policy::HoldKind::complained:
-      ++summary.kept_complained;
-      return;
-    case policy::HoldKind::bounced:
-      ++summary.kept_bounced;
-      return;
-    case policy::HoldKind::blocked:
-      ++summary.kept_blocked;
-      return;
-  }
-}
-
-int news(const Result<Outcome>& outcome) {
-  if (!outcome) return 3;
-  switch (outcome->kind) {
     case Outcome::Kind::changed:
       return 2;
     case Outcome::Kind::returned:
@@ -157,89 +37,253 @@ int news(const Result<Outcome>& outcome) {
   return 0;
 }
 
+}  // namespace
+
 class Importer {
  public:
-  Importer(Store& store, const ImportOptions& options) : store_(store), options_(options) {}
+  Importer(Store& store, const ImportOptions& options)
+      : store_(store), options_(options), sorter_(store.impl_->env->directory(), options.memory) {}
 
   ImportSummary run(std::istream& in) {
-    RowReader reader(in);
-    while (auto next = reader.next()) {
-      take(*std::move(next));
-      if (changes_.size() >= options_.chunk && !flush()) return finished();
+    if (auto done = read(in); !done) {
+      summary_.error = std::move(done).error();
+      if (summary_.error->code == Errc::invalid) return std::move(summary_);
     }
-    if (flush() && in.bad()) {
-      summary_.error = {Errc::io, "the file could not be read to its end"};
+    if (!summary_.error || sorter_.size() > 0) {
+      if (auto done = write(); !done) summary_.error = std::move(done).error();
     }
-    return finished();
+    return std::move(summary_);
   }
 
  private:
-  // A row whose changes wait to be stored.
+  // One row's outcome waits for its commit to be counted.
   struct Pending {
-    std::uint64_t line;
-    std::string text;
-    std::size_t changes;
+    ImportCounts counts;
+    std::vector<KeptRow> kept;
+    std::vector<RejectedRow> rejected;
   };
 
-  void take(RowReader::Next next) {
-    ++summary_.rows;
-    if (!next.row) {
-      reject(next.line, std::move(next.text), std::move(next.row.error().text));
-      return;
+  Result<void> read(std::istream& in) {
+    rows::RowReader reader(in, options_.reading);
+    auto recognised = reader.recognise();
+    if (!recognised) return std::unexpected(recognised.error());
+    summary_.recognised = *std::move(recognised);
+    const rows::Recognised& file = *summary_.recognised;
+    if (auto fits = check_status(file); !fits) return fits;
+    import_.source = kept_text(options_.source.empty() ? file.source : options_.source, max_source);
+    auto hasher = KeyHasher::create(store_.impl_->hash_key);
+    if (!hasher) return std::unexpected(hasher.error());
+    OctetWriter out;
+    while (auto next = reader.next()) {
+      if (next->stop) {
+        return fail(Errc::invalid, fmt::format("line {}: {}", next->line, next->row.error().text));
+      }
+      ++counts_.rows;
+      if (options_.progress && counts_.rows % rows_a_progress == 0) {
+        options_.progress(ImportOptions::Phase::reading, reader.octets());
+      }
+      if (auto taken = take(*std::move(next), file, *hasher, out); !taken) return taken;
     }
-    auto changes = changes_of(*next.row, options_);
-    if (!changes) {
-      reject(next.line, std::move(next.text), std::move(changes.error().text));
-      return;
-    }
-    pending_.push_back({next.line, std::move(next.text), changes->size()});
-    std::ranges::move(*changes, std::back_inserter(changes_));
+    if (in.bad()) return fail(Errc::io, "the file could not be read to its end");
+    return {};
   }
 
-  bool flush() {
-    if (changes_.empty()) return true;
-    auto outcomes = store_.change_each(changes_, options_.now);
-    if (!outcomes) {
-      summary_.rows -= pending_.size();
-      summary_.error = std::move(outcomes).error();
-      return false;
+  Result<void> check_status(const rows::Recognised& file) const {
+    const bool contradicts = options_.status == rows::Status::subscribed && file.status &&
+                             *file.status != rows::Status::subscribed;
+    if (!contradicts || options_.force_format) return {};
+    return fail(Errc::invalid,
+                fmt::format("this is a list of {} contacts ({}): it is not imported as subscribed; "
+                            "leave --status out, or say --force-format",
+                            rows::to_string(*file.status), file.format));
+  }
+
+  Result<void> take(rows::RowReader::Next next, const rows::Recognised& file, KeyHasher& hasher,
+                    OctetWriter& out) {
+    if (!next.row) {
+      reject({next.line, std::move(next.text), std::move(next.row.error().text)});
+      return {};
     }
-    std::span<Result<Outcome>> left(*outcomes);
-    for (Pending& row : pending_) {
-      auto outcome = std::move(*std::ranges::max_element(left.first(row.changes), {}, news));
-      left = left.subspan(row.changes);
-      if (outcome) {
-        count(*outcome, summary_);
-      } else {
-        reject(row.line, std::move(row.text), std::move(outcome.error().text));
+    // Listed as one that is written to: only the caller's word makes something of it.
+    if (next.row->active && options_.status) next.row->statements.emplace_back();
+    if (next.row->statements.empty()) {
+      ++counts_.ignored;
+      return {};
+    }
+    auto changes = changes_of(*next.row, file, options_, import_.source);
+    if (!changes) {
+      reject({next.line, std::move(next.text), std::move(changes.error().text)});
+      return {};
+    }
+    out.clear();
+    encode(next.row->address, *changes, out);
+    return sorter_.add(
+        {.key = hasher(next.row->address.text), .place = next.line, .octets = out.octets()});
+  }
+
+  void reject(const RejectedRow& row) {
+    ++counts_.rejected;
+    if (options_.rejected) options_.rejected(row);
+  }
+
+  // The counts of the reading are those of the first commit: they are of no row that waits.
+  Result<void> write() {
+    import_.by = options_.by;
+    import_.file = options_.file;
+    import_.format = summary_.recognised->format;
+    import_.started = options_.now;
+    import_.counts = summary_.counts = counts_;
+    bool first = true;
+    Sorter::Record record;
+    auto more = sorter_.next(record);
+    bool may_reopen = options_.may_reopen;
+    do {
+      auto done = write_chunk(record, more, first);
+      if (!done && !begun_ && may_reopen && store_.must_reopen()) {
+        may_reopen = false;
+        done = store_.reopen();
+        if (done) continue;
+      }
+      if (!done) return done;
+      may_reopen = options_.may_reopen;
+      first = false;
+      if (more && *more) std::this_thread::sleep_for(turn_for_others);
+    } while (more && *more);
+    if (!more) return std::unexpected(more.error());
+    summary_.import = options_.dry_run ? std::string() : import_.name;
+    return {};
+  }
+
+  // A commit of rows, up to the end of a contact's: those of one contact are never apart.
+  Result<void> write_chunk(Sorter::Record& record, Result<bool>& more, bool first) {
+    Store::Impl& impl = *store_.impl_;
+    const std::lock_guard lock(impl.write_mutex);
+    begun_ = false;
+    auto batch = Batch::begin(*impl.env, impl.tables, impl.hasher, impl.rules);
+    if (!batch) return std::unexpected(batch.error());
+    begun_ = true;
+    if (first) {
+      if (auto named = name_import(batch->txn(), impl.tables, import_); !named) {
+        return named;
       }
     }
-    pending_.clear();
-    changes_.clear();
-    return true;
-  }
-
-  void reject(std::uint64_t line, std::string text, std::string reason) {
-    ++summary_.rejected;
-    if (summary_.rejections.size() < max_rejections) {
-      summary_.rejections.push_back({line, std::move(text), std::move(reason)});
+    batch->of_import(import_);
+    batch->expect_order();
+    const std::uint64_t before = batch->numbering().last;
+    Pending pending;
+    ContactKey last{};
+    std::size_t rows = 0;
+    for (; more && *more; more = sorter_.next(record)) {
+      if (rows >= options_.chunk && record.key != last) break;
+      last = record.key;
+      ++rows;
+      if (auto applied = apply(*batch, record, pending); !applied) return applied;
     }
+    if (!more) return {};
+    note_events(*batch, before);
+    add(import_.counts, pending.counts);
+    if (!*more) import_.ended = options_.now;
+    if (!options_.dry_run) {
+      if (auto kept = put_import(batch->txn(), impl.tables, import_); !kept) return kept;
+      batch->touch();
+      if (auto committed = batch->commit(); !committed) return committed;
+    }
+    count(pending);
+    written_ += rows;
+    if (options_.progress) options_.progress(ImportOptions::Phase::writing, written_);
+    return {};
   }
 
-  // Those that the store rejected were found later than those around them.
-  ImportSummary finished() {
-    std::ranges::sort(summary_.rejections, {}, &RejectedRow::line);
-    return std::move(summary_);
+  Result<void> apply(Batch& batch, const Sorter::Record& record, Pending& pending) {
+    if (!decode(record.octets, changes_)) return fail(Errc::damaged, "a sorted row does not read");
+    std::optional<Outcome> most;
+    for (const Change& change : changes_) {
+      auto outcome = batch.apply(change, options_.now);
+      if (!outcome) {
+        if (outcome.error().code != Errc::invalid) return std::unexpected(outcome.error());
+        ++pending.counts.rejected;
+        pending.rejected.push_back(
+            {record.place, printable(address_of(change).text), std::move(outcome).error().text});
+        return {};
+      }
+      if (!most || news(*outcome) > news(*most)) most = *std::move(outcome);
+    }
+    switch (most->kind) {
+      case Outcome::Kind::changed:
+        ++pending.counts.added;
+        break;
+      case Outcome::Kind::unchanged:
+        ++pending.counts.unchanged;
+        break;
+      case Outcome::Kind::returned:
+        ++pending.counts.returned;
+        break;
+      case Outcome::Kind::kept:
+        ++pending.counts.kept;
+        pending.kept.push_back({record.place, address_of(changes_.front()), *most->held_by});
+        break;
+    }
+    return {};
+  }
+
+  static const policy::CanonicalAddress& address_of(const Change& change) {
+    return std::visit(
+        [](const auto& which) -> const policy::CanonicalAddress& { return which.address; }, change);
+  }
+
+  void note_events(const Batch& batch, std::uint64_t before) {
+    const Numbering& now = batch.numbering();
+    if (now.last == before) return;
+    if (import_.first == 0 || import_.origin != now.origin) {
+      import_.origin = now.origin;
+      import_.first = before + 1;
+    }
+    import_.last = now.last;
+  }
+
+  static void add(ImportCounts& to, const ImportCounts& from) {
+    to.added += from.added;
+    to.unchanged += from.unchanged;
+    to.returned += from.returned;
+    to.kept += from.kept;
+    to.rejected += from.rejected;
+  }
+
+  // What is in the store now.
+  void count(const Pending& pending) {
+    summary_.counts = import_.counts;
+    for (const RejectedRow& row : pending.rejected) {
+      if (options_.rejected) options_.rejected(row);
+    }
+    for (const KeptRow& row : pending.kept) {
+      switch (row.hold.kind) {
+        case policy::HoldKind::unsubscribed:
+          ++summary_.kept_unsubscribed;
+          break;
+        case policy::HoldKind::complained:
+          ++summary_.kept_complained;
+          break;
+        case policy::HoldKind::bounced:
+          ++summary_.kept_bounced;
+          break;
+        case policy::HoldKind::blocked:
+          ++summary_.kept_blocked;
+          break;
+      }
+      if (options_.kept) options_.kept(row);
+    }
   }
 
   Store& store_;
   const ImportOptions& options_;
+  Sorter sorter_;
   ImportSummary summary_;
+  ImportCounts counts_;  // of the reading: rows, ignored, rejected
+  ImportRecord import_;
   std::vector<Change> changes_;
-  std::vector<Pending> pending_;
+  std::uint64_t written_ = 0;
+  bool begun_ = false;  // the last chunk got its transaction, and took rows
 };
-
-}  // namespace
 
 ImportSummary import_rows(Store& store, std::istream& in, const ImportOptions& options) {
   return Importer(store, options).run(in);

@@ -30,6 +30,7 @@ using EventKey = std::array<std::uint8_t, 16>;
 class KeyHasher {
  public:
   [[nodiscard]] static Result<KeyHasher> create(const HashKey& key);
+  [[nodiscard]] Result<KeyHasher> clone() const { return create(key_); }
   // Of the pieces as if they were one text.
   [[nodiscard]] ContactKey operator()(std::initializer_list<std::string_view> pieces);
   [[nodiscard]] ContactKey operator()(std::string_view text) { return (*this)({text}); }

@@ -1,12 +1,20 @@
 #include "store/location.h"
 
+#include "store/space.h"
+
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <pwd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <system_error>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -27,14 +35,76 @@ constexpr NetworkFileSystem network_file_systems[] = {
     {0x564C, "NCP"},        {0x65735546, "FUSE"}, {0x47504653, "GPFS"},  {0x19830326, "BeeGFS"},
 };
 
-std::string system_text(int code) { return std::system_category().message(code); }
+int open_directory(const std::filesystem::path& directory) {
+  return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
 
 }  // namespace
+
+Error file_error(const std::filesystem::path& file, int code) {
+  const auto text = [&](std::string_view why) { return fmt::format("{}: {}", file.string(), why); };
+  if (code == ENOSPC || code == EDQUOT) return {Errc::full, text(disk_is_full)};
+  if (code == EFBIG) return {Errc::full, text(file_limit)};
+  if (code == EEXIST) return {Errc::exists, text("is there already")};
+  return {Errc::io, text(std::system_category().message(code))};
+}
+
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+DirectoryLock& DirectoryLock::operator=(DirectoryLock&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+void DirectoryLock::release() {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+Result<DirectoryLock> DirectoryLock::take(const std::filesystem::path& directory, Kind kind,
+                                          std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds longest_pause{50};
+  DirectoryLock lock(open_directory(directory));
+  if (!lock.held()) return lock;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::chrono::milliseconds pause{1};
+  // Polled: a wait within flock() could be ended by a signal only.
+  while (::flock(lock.descriptor_, (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return DirectoryLock();
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return fail(Errc::busy,
+                  fmt::format("the files in {} are being replaced, or opened, by another "
+                              "process that does not end: try again",
+                              directory.string()));
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, longest_pause);
+  }
+  return lock;
+}
+
+Result<bool> DirectoryLock::is_free(const std::filesystem::path& directory) {
+  const DirectoryLock lock(open_directory(directory));
+  if (!lock.held()) {
+    return std::unexpected(file_error(directory, errno));
+  }
+  return ::flock(lock.descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+Result<void> sync_directory(const std::filesystem::path& directory) {
+  const int descriptor = open_directory(directory);
+  const int code = descriptor < 0 || ::fsync(descriptor) != 0 ? errno : 0;
+  if (descriptor >= 0) ::close(descriptor);
+  // Some file systems have nothing to sync there.
+  if (code == 0 || code == EINVAL) return {};
+  return std::unexpected(file_error(directory, code));
+}
 
 Result<void> refuse_network_file_system(const std::filesystem::path& directory) {
   struct statfs info{};
   if (::statfs(directory.c_str(), &info) != 0) {
-    return fail(Errc::io, fmt::format("{}: {}", directory.string(), system_text(errno)));
+    return std::unexpected(file_error(directory, errno));
   }
   const auto magic = static_cast<std::uint32_t>(info.f_type);
   for (const auto& [known, name] : network_file_systems) {
@@ -67,19 +137,26 @@ Result<void> make_directory(const std::filesystem::path& directory) {
 }
 
 Result<void> give_to_owner(const std::filesystem::path& directory) {
+  const std::array files{data_file(directory), lock_file(directory)};
+  return give_to_owner(directory, files);
+}
+
+Result<void> give_to_owner(const std::filesystem::path& directory,
+                           std::span<const std::filesystem::path> files) {
   if (::geteuid() != 0) return {};
   struct stat owner{};
   if (::stat(directory.c_str(), &owner) != 0) {
-    return fail(Errc::io, fmt::format("{}: {}", directory.string(), system_text(errno)));
+    return std::unexpected(file_error(directory, errno));
   }
-  for (const auto& file : {data_file(directory), lock_file(directory)}) {
+  for (const auto& file : files) {
     struct stat now{};
     if (::stat(file.c_str(), &now) != 0) continue;
     if (now.st_uid == owner.st_uid && now.st_gid == owner.st_gid) continue;
     // Not through a link: whoever owns the directory could have root give away another file.
     if (::lchown(file.c_str(), owner.st_uid, owner.st_gid) != 0 && errno != EROFS) {
-      return fail(Errc::io, fmt::format("cannot give {} to {}: {}", file.string(),
-                                        owner_of(directory), system_text(errno)));
+      return fail(Errc::io,
+                  fmt::format("cannot give {} to {}: {}", file.string(), owner_of(directory),
+                              std::system_category().message(errno)));
     }
   }
   return {};
@@ -88,7 +165,7 @@ Result<void> give_to_owner(const std::filesystem::path& directory) {
 Result<std::string> location_of(const std::filesystem::path& data_file) {
   struct stat info{};
   if (::stat(data_file.c_str(), &info) != 0) {
-    return fail(Errc::io, fmt::format("{}: {}", data_file.string(), system_text(errno)));
+    return std::unexpected(file_error(data_file, errno));
   }
   std::string machine;
   std::ifstream("/etc/machine-id") >> machine;

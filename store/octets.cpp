@@ -32,6 +32,13 @@ std::uint64_t OctetReader::number(std::size_t width) {
 }
 
 std::uint8_t OctetReader::u8() { return static_cast<std::uint8_t>(number(1)); }
+
+bool OctetReader::flag() {
+  const std::uint8_t value = u8();
+  if (value > 1) failed_ = true;
+  return value == 1;
+}
+
 std::uint32_t OctetReader::u32() { return static_cast<std::uint32_t>(number(4)); }
 std::uint64_t OctetReader::u64() { return number(8); }
 

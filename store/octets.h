@@ -41,6 +41,7 @@ class OctetReader {
  public:
   explicit OctetReader(Octets in) : in_(in) {}
   [[nodiscard]] std::uint8_t u8();
+  [[nodiscard]] bool flag();  // 0 or 1
   [[nodiscard]] std::uint32_t u32();
   [[nodiscard]] std::uint64_t u64();
   [[nodiscard]] std::int64_t i64() { return static_cast<std::int64_t>(u64()); }

@@ -1,5 +1,6 @@
 // What people and the operator's verbs ask of a store: contacts, their history, sizes. Each answer
 // is of one snapshot; whatever walks the whole store takes a new one every so many rows.
+#include "store/compaction.h"
 #include "store/contact_record.h"
 #include "store/cursor.h"
 #include "store/event_record.h"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace postern::store {
@@ -32,9 +34,65 @@ Result<HistoryEntry> entry_of(const Txn& txn, const Tables& tables, const EventK
     return std::unexpected(txn.env().damaged("the record of an event"));
   auto note = text_at(txn, tables.texts, key);
   if (!note) return std::unexpected(note.error());
-  return HistoryEntry{{event_id(key), record.happened, record.recorded, std::move(record.facts)},
-                      std::move(record.source),
-                      std::move(*note)};
+  HistoryEntry entry{
+      .event = {event_id(key), record.happened, record.recorded, std::move(record.facts)},
+      .source = std::move(record.source),
+      .note = std::move(*note),
+      .by = std::move(record.by),
+      .import = {}};
+  if (record.import == 0) return entry;
+  auto import = get_import(txn, tables, record.import);
+  if (!import) return std::unexpected(import.error());
+  if (!*import) return std::unexpected(txn.env().damaged("the list of imports"));
+  entry.import = (*import)->name;
+  if (entry.source.empty()) entry.source = (*import)->source;
+  if (entry.by.empty()) entry.by = (*import)->by;
+  return entry;
+}
+
+Result<std::vector<HistoryEntry>> history_of(const Txn& txn, const Tables& tables,
+                                             const ContactKey& key) {
+  auto cursor = Cursor::open(txn, tables.by_contact);
+  if (!cursor) return std::unexpected(cursor.error());
+  std::vector<HistoryEntry> history;
+  auto more = cursor->at(key);
+  for (; more && *more; more = cursor->next_of_key()) {
+    EventKey event{};
+    OctetReader value(cursor->value());
+    value.raw(event);
+    if (!value.finished()) return std::unexpected(txn.env().damaged("the list of events"));
+    auto entry = entry_of(txn, tables, event);
+    if (!entry) return std::unexpected(entry.error());
+    history.push_back(std::move(*entry));
+  }
+  if (!more) return std::unexpected(more.error());
+  std::ranges::sort(history, std::ranges::greater{}, [](const HistoryEntry& entry) {
+    return std::pair(entry.event.recorded, entry.event.id);
+  });
+  return history;
+}
+
+void count(const policy::Contact& contact, Time now, Stats& stats) {
+  const auto stands = [&](policy::HoldKind kind) {
+    return std::ranges::any_of(contact.holds, [&](const policy::Hold& hold) {
+      return hold.kind == kind && !over(hold, now) && !lifted_whole(hold, contact);
+    });
+  };
+  bool held = false;
+  const auto add = [&](policy::HoldKind kind, std::uint64_t& number) {
+    if (!stands(kind)) return;
+    ++number;
+    held = true;
+  };
+  add(policy::HoldKind::unsubscribed, stats.unsubscribed);
+  add(policy::HoldKind::complained, stats.complained);
+  add(policy::HoldKind::bounced, stats.bounced);
+  add(policy::HoldKind::blocked, stats.blocked);
+  if (!held) ++stats.active;
+  const auto stands_still = [&](const policy::Consent& consent) {
+    return !policy::withdrawn(consent, contact);
+  };
+  if (std::ranges::any_of(contact.consents, stands_still)) ++stats.consents;
 }
 
 }  // namespace
@@ -44,7 +102,7 @@ Result<policy::Contact> Store::contact(const policy::CanonicalAddress& address) 
   if (!hasher) return std::unexpected(hasher.error());
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
-  const Table table = address.is_domain() ? impl_->tables.domains : impl_->tables.contacts;
+  const Table table = impl_->tables.of(address);
   auto record = txn->get(table, (*hasher)(address.text));
   if (!record) return std::unexpected(record.error());
   policy::Contact contact;
@@ -59,24 +117,21 @@ Result<std::vector<HistoryEntry>> Store::history(const policy::CanonicalAddress&
   if (!hasher) return std::unexpected(hasher.error());
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
-  auto cursor = Cursor::open(*txn, impl_->tables.by_contact);
-  if (!cursor) return std::unexpected(cursor.error());
-  std::vector<HistoryEntry> history;
-  auto more = cursor->at((*hasher)(address.text));
-  for (; more && *more; more = cursor->next_of_key()) {
-    EventKey key{};
-    OctetReader value(cursor->value());
-    value.raw(key);
-    if (!value.finished()) return std::unexpected(impl_->env->damaged("the list of events"));
-    auto entry = entry_of(*txn, impl_->tables, key);
-    if (!entry) return std::unexpected(entry.error());
-    history.push_back(std::move(*entry));
-  }
-  if (!more) return std::unexpected(more.error());
-  std::ranges::sort(history, std::ranges::greater{}, [](const HistoryEntry& entry) {
-    return std::pair(entry.event.recorded, entry.event.id);
-  });
-  return history;
+  return history_of(*txn, impl_->tables, (*hasher)(address.text));
+}
+
+Result<std::vector<HistoryEntry>> Store::history(const policy::ContactRef& ref) const {
+  auto txn = impl_->read();
+  if (!txn) return std::unexpected(txn.error());
+  return history_of(*txn, impl_->tables, ref);
+}
+
+Result<policy::CanonicalAddress> Store::address(const policy::ContactRef& ref) const {
+  auto txn = impl_->read();
+  if (!txn) return std::unexpected(txn.error());
+  auto text = text_at(*txn, impl_->tables.addresses, ref);
+  if (!text) return std::unexpected(text.error());
+  return policy::CanonicalAddress{std::move(*text)};
 }
 
 Result<HistoryEntry> Store::event(const policy::EventId& id) const {
@@ -85,13 +140,16 @@ Result<HistoryEntry> Store::event(const policy::EventId& id) const {
   return entry_of(*txn, impl_->tables, event_key(id));
 }
 
-// A page's last key is the table's letter and the contact's key: mailboxes first, then domains.
+// A page's last key is the table's letter and the contact's key: mailboxes first, then domains,
+// then hash lists.
 Result<Store::Page> Store::contacts(std::string_view after, std::size_t limit) const {
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
   Page page;
-  for (const auto& [letter, table] :
-       {std::pair{'c', impl_->tables.contacts}, std::pair{'d', impl_->tables.domains}}) {
+  using Form = ContactRecord::Form;
+  for (const auto& [letter, table, form] : {std::tuple{'c', impl_->tables.contacts, Form::mailbox},
+                                            std::tuple{'d', impl_->tables.domains, Form::domain},
+                                            std::tuple{'h', impl_->tables.digests, Form::digest}}) {
     if (!after.empty() && after.front() > letter) continue;
     auto cursor = Cursor::open(*txn, table);
     if (!cursor) return std::unexpected(cursor.error());
@@ -104,6 +162,7 @@ Result<Store::Page> Store::contacts(std::string_view after, std::size_t limit) c
       auto address = text_at(*txn, impl_->tables.addresses, cursor->key());
       if (!address) return std::unexpected(address.error());
       ContactRecord& record = page.records.emplace_back();
+      record.form = form;
       record.address.text = std::move(*address);
       if (!decode(cursor->value(), record.contact)) {
         return std::unexpected(impl_->env->damaged("the record of " + record.address.text));
@@ -129,6 +188,12 @@ Result<std::vector<std::string>> Store::stream_names() const {
   return names;
 }
 
+Result<std::vector<ImportRecord>> Store::imports() const {
+  auto txn = impl_->read();
+  if (!txn) return std::unexpected(txn.error());
+  return all_imports(*txn, impl_->tables);
+}
+
 Result<Stats> Store::stats(Time now) const {
   Stats stats;
   {
@@ -136,15 +201,20 @@ Result<Stats> Store::stats(Time now) const {
     if (!txn) return std::unexpected(txn.error());
     const Tables& tables = impl_->tables;
     for (const Table table :
-         {tables.root, tables.meta, tables.contacts, tables.domains, tables.folded, tables.events,
-          tables.by_contact, tables.texts, tables.addresses, tables.streams}) {
+         {tables.root, tables.meta, tables.contacts, tables.domains, tables.digests, tables.folded,
+          tables.events, tables.by_contact, tables.texts, tables.addresses, tables.streams,
+          tables.imports, tables.repeated, tables.traffic, tables.campaigns}) {
       auto size = txn->size(table);
       if (!size) return std::unexpected(size.error());
       stats.bytes_used += size->octets;
       if (table == tables.contacts) stats.contacts = size->entries;
       if (table == tables.domains) stats.domains = size->entries;
+      if (table == tables.digests) stats.hashed = size->entries;
       if (table == tables.events) stats.events = size->entries;
     }
+    auto owed = compaction_owed(*txn, tables);
+    if (!owed) return std::unexpected(owed.error());
+    stats.compaction_owed = owed->has_value();
   }
   std::error_code error;
   stats.bytes_file = std::filesystem::file_size(data_file(impl_->env->directory()), error);
@@ -155,17 +225,8 @@ Result<Stats> Store::stats(Time now) const {
     auto page = contacts(after, page_size);
     if (!page) return std::unexpected(page.error());
     for (const ContactRecord& record : page->records) {
-      if (record.address.is_domain()) continue;
-      const auto stands = [&](policy::HoldKind kind) -> std::uint64_t {
-        return std::ranges::any_of(record.contact.holds, [&](const policy::Hold& hold) {
-          return hold.kind == kind && !over(hold, now) && !lifted_whole(hold, record.contact);
-        });
-      };
-      stats.unsubscribed += stands(policy::HoldKind::unsubscribed);
-      stats.complained += stands(policy::HoldKind::complained);
-      stats.bounced += stands(policy::HoldKind::bounced);
-      stats.blocked += stands(policy::HoldKind::blocked);
-      stats.consents += record.contact.consents.empty() ? 0 : 1;
+      if (record.form != ContactRecord::Form::mailbox) continue;
+      count(record.contact, now, stats);
     }
     after = std::move(page->last_key);
   } while (!after.empty());

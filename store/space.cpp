@@ -47,7 +47,16 @@ bool limit_allows(::off_t octets) {
   return ::stat(file.c_str(), &info) == 0 ? info.st_size : 0;
 }
 
+// What is told of a file that could not be given its blocks.
+int lack_of_room(int code) { return code == ENOSPC || code == EDQUOT || code == EFBIG ? code : 0; }
+
 }  // namespace
+
+int reserve(int descriptor, std::uint64_t octets) {
+  const auto wanted = static_cast<::off_t>(octets);
+  if (!limit_allows(wanted)) return EFBIG;
+  return lack_of_room(::posix_fallocate(descriptor, 0, wanted));
+}
 
 int reserve_lock_file(const std::filesystem::path& directory, unsigned max_readers) {
   // LMDB's header of two cache lines, then one for each reader; whole pages, as it maps them.
@@ -57,8 +66,7 @@ int reserve_lock_file(const std::filesystem::path& directory, unsigned max_reade
   if (!limit_allows(wanted)) return EFBIG;
   const File file(lock_file(directory), O_RDWR | O_CREAT);
   if (!file.is_open()) return errno == ENOSPC || errno == EDQUOT ? errno : 0;
-  const int code = file.reserve(wanted);
-  return code == ENOSPC || code == EDQUOT || code == EFBIG ? code : 0;
+  return lack_of_room(file.reserve(wanted));
 }
 
 std::optional<std::string_view> no_space(const std::filesystem::path& directory) {

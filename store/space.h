@@ -2,6 +2,7 @@
 // is a SIGBUS, and calls a short write an input/output error.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -16,6 +17,10 @@ namespace postern::store {
 // Why a file in there cannot grow, and what to do; nothing where it can, or where it cannot be
 // told.
 [[nodiscard]] std::optional<std::string_view> no_space(const std::filesystem::path& directory);
+
+// Gives a new file its blocks before it is written, so that a lack of room shows before the work
+// and not in the middle of it. As above: 0, or the system's code.
+[[nodiscard]] int reserve(int descriptor, std::uint64_t octets);
 
 inline constexpr std::string_view disk_is_full = "the disk is full: free some space";
 inline constexpr std::string_view file_limit =

@@ -1,9 +1,11 @@
 #include "store/store.h"
 
 #include "store/batch.h"
+#include "store/compaction.h"
 #include "store/impl.h"
 #include "store/location.h"
 
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -91,6 +93,7 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
   auto rules = rules_in_force(**env, *tables, options, *hasher);
   if (!rules) return std::unexpected(rules.error());
   return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{
+      .options = options,
       .env = std::move(*env),
       .tables = *tables,
       .hash_key = *key,
@@ -141,6 +144,21 @@ Result<std::vector<Result<Outcome>>> Store::Impl::change(std::span<const Change>
   }
   if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
   return outcomes;
+}
+
+Result<void> Store::reopen() {
+  Options options = impl_->options;
+  if (options.mode == Mode::create) options.mode = Mode::read_write;
+  impl_.reset();
+  auto opened = open(options);
+  if (!opened) return std::unexpected(opened.error());
+  impl_ = std::move((*opened)->impl_);
+  return {};
+}
+
+Result<Compaction> Store::compact() {
+  const std::lock_guard lock(impl_->write_mutex);
+  return store::compact(*impl_->env);
 }
 
 bool Store::must_reopen() const { return impl_->env->must_reopen(); }

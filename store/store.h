@@ -9,6 +9,8 @@
 #include "policy/address.h"
 #include "policy/contact.h"
 #include "policy/contacts.h"
+#include "policy/traffic.h"
+#include "store/imports.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -38,8 +40,9 @@ struct Options {
 // Who made a change and what they said of it: the personal side of an event, erasable apart from
 // it.
 struct Origin {
-  std::string source;  // "cli", "import", ...: of the event, kept
+  std::string source;  // "cli", "mailchimp", ...: of the event, kept
   std::string note;    // reason, diagnostic, consent text: personal; at most 1,000 octets are kept
+  std::string by;      // the operator and the command: "root, postern block"
 };
 
 struct PlaceHold {
@@ -48,7 +51,10 @@ struct PlaceHold {
   policy::Scope scope;
   std::optional<Time> date;  // when the contact said so; `now` where unknown
   std::optional<Time> until;
-  bool imported = false;  // known by (kind, scope, source, date) rather than by its event
+  // What an imported hold is known by: first its own identity, then those that it had under former
+  // names of its stream. Empty: it is known by its event.
+  std::vector<policy::HoldId> known_as;
+  std::vector<policy::Scope> except;  // lifted for these from the start, where the hold is new
   Origin origin;
 };
 // Lifts every hold of `kinds` that stands now and that `scope` could cover; with `consent`, records
@@ -76,8 +82,8 @@ struct Outcome {
     kept,       // a consent for a contact that is held: recorded, but the hold stays
   };
   Kind kind = Kind::changed;
-  std::vector<policy::Hold> lifted;         // LiftHolds: which
-  std::optional<policy::HoldKind> held_by;  // kept: the hold that stands
+  std::vector<policy::Hold> lifted;     // LiftHolds: which
+  std::optional<policy::Hold> held_by;  // kept: the hold that stands
 };
 
 // One entry of `show`'s history.
@@ -85,15 +91,21 @@ struct HistoryEntry {
   policy::Event event;
   std::string source;
   std::string note;
+  std::string by;
+  std::string import;  // the name of the import that brought it
 };
 struct ContactRecord {
+  enum class Form : std::uint8_t { mailbox, domain, digest };
+  Form form = Form::mailbox;
   policy::CanonicalAddress address;  // empty where the text was erased
   policy::Contact contact;
 };
 
 struct Stats {
   std::uint64_t contacts = 0;  // mailboxes
+  std::uint64_t active = 0;    // of them: no hold stands
   std::uint64_t domains = 0;   // domain-wide entries
+  std::uint64_t hashed = 0;    // entries of hash lists
   std::uint64_t events = 0;
   std::uint64_t unsubscribed =
       0;  // contacts with such a hold that is neither over nor lifted for its whole scope
@@ -103,8 +115,31 @@ struct Stats {
   std::uint64_t consents = 0;    // contacts with a consent
   std::uint64_t bytes_used = 0;  // pages in use
   std::uint64_t bytes_file = 0;  // on disk
+  bool compaction_owed = false;  // erased texts are in free pages still
 };
 
+struct UndoSummary {
+  ImportRecord import;
+  std::uint64_t lifted = 0;
+  std::uint64_t withdrawn = 0;  // consents
+  std::uint64_t shared = 0;     // another import said the same: stays
+  std::uint64_t gone = 0;       // lifted already
+  bool was_undone = false;      // before; nothing is done then
+};
+struct ForgetSummary {
+  std::uint64_t contacts = 0;  // spellings and digests
+  std::uint64_t texts = 0;
+};
+struct VerifySummary {
+  std::uint64_t contacts = 0;  // domains and digests too
+  std::uint64_t events = 0;
+  std::uint64_t wrong = 0;
+};
+
+struct Compaction;
+struct PageReport;
+struct TrafficFilter;
+struct TrafficReport;
 class Writer;
 
 class Store {
@@ -136,9 +171,16 @@ class Store {
   // thread.
   [[nodiscard]] bool must_reopen() const;
 
+  // Closes it and opens it again, as must_reopen() asks for. No reader may be left.
+  [[nodiscard]] Result<void> reopen();
+
   [[nodiscard]] Result<policy::Contact> contact(const policy::CanonicalAddress& address) const;
   [[nodiscard]] Result<std::vector<HistoryEntry>> history(
       const policy::CanonicalAddress& address) const;  // newest first
+  // The same of a contact that was found (policy::Findings), whose address may have been erased:
+  // then it is empty.
+  [[nodiscard]] Result<std::vector<HistoryEntry>> history(const policy::ContactRef& ref) const;
+  [[nodiscard]] Result<policy::CanonicalAddress> address(const policy::ContactRef& ref) const;
   // Every contact, a page of `limit` at a time, each in a read transaction of its own (no long
   // reader): `after` is the last key of the page before, empty at first; empty again at the end.
   struct Page {
@@ -151,16 +193,52 @@ class Store {
   // configuration has.
   [[nodiscard]] Result<std::vector<std::string>> stream_names() const;
   [[nodiscard]] Result<Stats> stats(Time now) const;
+  // What became of recipients (store/traffic.h), in one commit with fsync. Rows beyond their time
+  // go, some with each call: passages without recipients only say what time it is.
+  [[nodiscard]] Result<void> record(std::span<const policy::Passages> passages);
+  [[nodiscard]] Result<TrafficReport> report(const TrafficFilter& filter) const;
   // Providers in force: the built-in ones and those that the store was keyed with.
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const;
   // Clears the slots of readers that died; at open and on a timer. Returns how many.
   [[nodiscard]] Result<int> clear_stale_readers();
 
+  [[nodiscard]] Result<std::vector<ImportRecord>> imports() const;  // oldest first
+  // What an import alone put there is lifted, its consents are withdrawn. With `preview` it is only
+  // counted. Errc::not_found: no import of that name or number. Broken off, it goes on when called
+  // again.
+  [[nodiscard]] Result<UndoSummary> undo_import(std::string_view name, bool preview,
+                                                const Origin& origin, Time now);
+  // Erases every text about a contact, under each spelling that is the same mailbox and in hash
+  // lists; what stands goes on standing. The hashes go to `ledger` first (forgotten.h), so that a
+  // restored backup forgets too. The bytes are gone from the disk after compact().
+  [[nodiscard]] Result<ForgetSummary> forget(const policy::CanonicalAddress& address,
+                                             const std::filesystem::path& ledger,
+                                             const Origin& origin, Time now);
+  // The store in a new file without its free pages, and without the bytes of what was erased
+  // (compaction.h). It must be opened anew afterwards.
+  [[nodiscard]] Result<Compaction> compact();
+  // What the file names is forgotten again: after a backup was restored. How many contacts had
+  // something to forget.
+  [[nodiscard]] Result<std::uint64_t> forget_again(const std::filesystem::path& ledger, Time now);
+  // Since when texts were erased whose bytes are in the file still; nothing where there are none.
+  [[nodiscard]] Result<std::optional<Time>> owes_compaction() const;
+  // See backup.h. Errc::damaged, and the backup stays, where its tables do not agree with its
+  // events.
+  [[nodiscard]] Result<void> backup(const std::filesystem::path& to) const;
+  // Every page of the file, read without LMDB (pages.h): to be asked before verify(), which
+  // believes the pages.
+  [[nodiscard]] Result<PageReport> pages() const;
+  // Every table against a fold of the events, in short snapshots; `wrong` is called with each thing
+  // that does not agree.
+  [[nodiscard]] Result<VerifySummary> verify(const std::function<void(std::string)>& wrong) const;
+
+  struct Impl;  // for the files that implement it
+
  private:
-  struct Impl;
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
   friend class Writer;
+  friend class Importer;
 };
 
 // The one writer thread of a process: changes queue to it, and it commits them in batches (group

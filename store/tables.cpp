@@ -1,7 +1,5 @@
 #include "store/tables.h"
 
-#include "policy/address.h"
-
 #include <array>
 
 #include <fmt/format.h>
@@ -95,12 +93,17 @@ Result<Tables> open_tables(Txn& txn, bool create) {
       Definition{"meta", TableKind::plain, &Tables::meta},
       Definition{"contacts", TableKind::plain, &Tables::contacts},
       Definition{"domains", TableKind::plain, &Tables::domains},
+      Definition{"digests", TableKind::plain, &Tables::digests},
       Definition{"folded", TableKind::many_fixed, &Tables::folded},
       Definition{"events", TableKind::plain, &Tables::events},
       Definition{"by-contact", TableKind::many_fixed, &Tables::by_contact},
       Definition{"texts", TableKind::plain, &Tables::texts},
       Definition{"addresses", TableKind::plain, &Tables::addresses},
       Definition{"streams", TableKind::plain, &Tables::streams},
+      Definition{"imports", TableKind::plain, &Tables::imports},
+      Definition{"repeated", TableKind::plain, &Tables::repeated},
+      Definition{"traffic", TableKind::plain, &Tables::traffic},
+      Definition{"campaigns", TableKind::plain, &Tables::campaigns},
   };
   for (const auto& [name, kind, table] : definitions) {
     auto opened = txn.open_table(name, kind, empty);

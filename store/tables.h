@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "policy/address.h"
 #include "store/keys.h"
 #include "store/txn.h"
 
@@ -17,16 +18,27 @@ struct Tables {
   Table meta;        // name -> value: see Meta
   Table contacts;    // contact key -> contact record, of mailboxes: what RCPT reads
   Table domains;     // the same of "@domain" and "@.domain": empty for most, and then costs nothing
+  Table digests;     // the same of entries of hash lists, known by their hex digits
   Table folded;      // hash of the folded form -> contact keys
   Table events;      // event id -> event record
   Table by_contact;  // contact key -> event ids
   Table texts;       // event id -> personal text, erasable apart from the event
   Table addresses;   // contact key -> canonical text, erasable apart from the contact
   Table streams;     // every stream name that a scope has used -> nothing
+  Table imports;     // number of an import -> its record
+  Table repeated;    // contact key and hold id -> the other imports that said the same
+  Table traffic;     // day, contact key, campaign number, result -> count, last sender, time
+  Table campaigns;   // campaign number -> stream and campaign; and back
+
+  // Where the record of an address lies.
+  [[nodiscard]] Table of(const policy::CanonicalAddress& address) const {
+    if (address.is_domain()) return domains;
+    return address.is_digest() ? digests : contacts;
+  }
 };
 
 // Bumped when an older program could not read, or would wrongly write, what a newer one wrote.
-inline constexpr std::uint32_t schema_version = 1;
+inline constexpr std::uint32_t schema_version = 2;
 
 // With `create` an empty environment becomes a store: tables, versions, hash key, origin. Errors:
 // not_found where it is empty (never finished) and stays so; version where schema or canonical form

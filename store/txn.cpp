@@ -1,5 +1,7 @@
 #include "store/txn.h"
 
+#include "store/swap.h"
+
 #include <lmdb.h>
 
 namespace postern::store {
@@ -28,7 +30,16 @@ Result<Txn> Txn::begin(const Env& env, unsigned flags) {
 }
 
 Result<Txn> Txn::read(const Env& env) { return begin(env, MDB_RDONLY); }
-Result<Txn> Txn::write(const Env& env) { return begin(env, 0); }
+Result<Txn> Txn::write_anyway(const Env& env) { return begin(env, 0); }
+
+Result<Txn> Txn::write(const Env& env) {
+  auto txn = begin(env, 0);
+  if (!txn) return txn;
+  auto moved = is_moved(*txn);
+  if (!moved) return std::unexpected(moved.error());
+  if (*moved) return std::unexpected(env.moved());
+  return txn;
+}
 
 Result<Table> Txn::open_table(const char* name, TableKind kind, bool create) {
   const unsigned flags = (create ? MDB_CREATE : 0U) |
@@ -70,6 +81,24 @@ Result<bool> Txn::add(Table table, Octets key, Octets value) {
   return true;
 }
 
+Result<bool> Txn::append(Table table, Octets key, Octets value) {
+  MDB_val at = value_of(key);
+  MDB_val what = value_of(value);
+  const int code = ::mdb_put(handle(), table, &at, &what, MDB_APPEND);
+  if (code == MDB_KEYEXIST) return false;
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
+  return true;
+}
+
+Result<void> Txn::remove(Table table, Octets key) {
+  MDB_val at = value_of(key);
+  const int code = ::mdb_del(handle(), table, &at, nullptr);
+  if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
+    return std::unexpected(env_->error(code, "write to"));
+  }
+  return {};
+}
+
 Result<void> Txn::remove(Table table, Octets key, Octets value) {
   MDB_val at = value_of(key);
   MDB_val what = value_of(value);
@@ -79,6 +108,8 @@ Result<void> Txn::remove(Table table, Octets key, Octets value) {
   }
   return {};
 }
+
+std::uint64_t Txn::id() const { return ::mdb_txn_id(handle()); }
 
 Result<Txn::Size> Txn::size(Table table) const {
   MDB_stat stat{};

@@ -24,8 +24,12 @@ enum class TableKind : std::uint8_t {
 class Txn {
  public:
   [[nodiscard]] static Result<Txn> read(const Env& env);
-  // Waits for the writer before it, of this process or another.
+  // Waits for the writer before it, of this process or another. Errc::busy, and the environment
+  // must be opened anew, where its files have moved (swap.h): nothing may be written to them any
+  // more.
   [[nodiscard]] static Result<Txn> write(const Env& env);
+  // The same, moved or not: for whoever sets and clears that mark.
+  [[nodiscard]] static Result<Txn> write_anyway(const Env& env);
 
   // A handle is for good once this transaction was committed. Errc::damaged where the table is
   // missing and not created. Without a name: the table of tables, which is always there.
@@ -36,8 +40,16 @@ class Txn {
   // False where the key (plain) or this very value of it (many_fixed) is there already; nothing is
   // changed then.
   [[nodiscard]] Result<bool> add(Table table, Octets key, Octets value);
+  // False, and nothing is done, where the key is not behind all others. Fills pages whole, where
+  // put() in order would leave them half empty.
+  [[nodiscard]] Result<bool> append(Table table, Octets key, Octets value);
   // One value of a key of many; none there is no error.
   [[nodiscard]] Result<void> remove(Table table, Octets key, Octets value);
+  // The key with all its values; none there is no error.
+  [[nodiscard]] Result<void> remove(Table table, Octets key);
+
+  // Of the snapshot that it reads.
+  [[nodiscard]] std::uint64_t id() const;
 
   struct Size {
     std::uint64_t entries = 0;

@@ -8,9 +8,6 @@
 
 namespace postern::store {
 
-// RFC 3629: shortest forms only, no surrogates, nothing above U+10FFFF.
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 // At most `limit` octets of `text`, cut between characters; what is not UTF-8 or holds a NUL is
 // kept as printable() has it.
 [[nodiscard]] std::string kept_text(std::string_view text, std::size_t limit);

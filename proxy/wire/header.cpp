@@ -8,6 +8,7 @@ namespace postern::wire {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
+constexpr std::string_view blanks = " \t";
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -27,6 +28,19 @@ std::string_view field_name(std::string_view line) {
   return {line.begin(), name_end};
 }
 
+bool continues(std::string_view line) { return !line.empty() && is_blank(line.front()); }
+
+// Takes the first line off, and gives it without its CRLF and the dot for the way.
+std::string_view take_line(std::string_view& section) {
+  const std::size_t end = section.find(crlf);
+  const std::string_view line = unstuffed(section.substr(0, end));
+  section.remove_prefix(end == std::string_view::npos ? section.size() : end + crlf.size());
+  return line;
+}
+
+// The octets of UTF-8 that are not the first of their character.
+bool is_inside_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80; }
+
 }  // namespace
 
 std::size_t header_end(std::string_view octets, std::size_t from) {
@@ -39,8 +53,7 @@ std::size_t header_end(std::string_view octets, std::size_t from) {
     if (end == none) return none;
     if (end == start) return end + crlf.size();
     const std::string_view line = unstuffed(octets.substr(start, end - start));
-    const bool continues = !line.empty() && is_blank(line.front());
-    if (!continues && field_name(line).empty()) return start;
+    if (!continues(line) && field_name(line).empty()) return start;
     start = end + crlf.size();
   }
 }
@@ -48,12 +61,8 @@ std::size_t header_end(std::string_view octets, std::size_t from) {
 std::size_t count_fields(std::string_view header_section, std::string_view name) {
   std::size_t count = 0;
   while (!header_section.empty()) {
-    const std::size_t end = header_section.find(crlf);
-    const std::string_view line = unstuffed(header_section.substr(0, end));
-    header_section.remove_prefix(end == std::string_view::npos ? header_section.size()
-                                                               : end + crlf.size());
-
-    if (!line.empty() && is_blank(line.front())) continue;
+    const std::string_view line = take_line(header_section);
+    if (continues(line)) continue;
     const std::string_view found = field_name(line);
     if (found.empty()) break;
     if (equal_nocase(found, name)) ++count;
@@ -61,9 +70,32 @@ std::size_t count_fields(std::string_view header_section, std::string_view name)
   return count;
 }
 
-bool begins_folded(std::string_view header_section) {
-  const std::string_view first = unstuffed(header_section);
-  return !first.empty() && is_blank(first.front());
+std::string field_body(std::string_view header_section, std::string_view name, std::size_t limit) {
+  std::string_view line;
+  bool found = false;
+  while (!found) {
+    if (header_section.empty()) return {};
+    line = take_line(header_section);
+    if (continues(line)) continue;
+    const std::string_view here = field_name(line);
+    if (here.empty()) return {};
+    found = equal_nocase(here, name);
+  }
+  std::string body;
+  for (line.remove_prefix(line.find(':') + 1);; line = take_line(header_section)) {
+    if (body.empty()) line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    body += line.substr(0, limit + 1 - body.size());
+    if (body.size() > limit || !continues(unstuffed(header_section))) break;
+  }
+  if (body.size() > limit) {
+    std::size_t end = limit;
+    while (end > 0 && is_inside_character(body[end])) --end;
+    body.resize(end);
+  }
+  body.resize(body.find_last_not_of(blanks) + 1);
+  return body;
 }
+
+bool begins_folded(std::string_view header_section) { return continues(unstuffed(header_section)); }
 
 }  // namespace postern::wire

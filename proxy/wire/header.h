@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace postern::wire {
@@ -16,6 +17,12 @@ namespace postern::wire {
 // syntax, section 4.5). Folded continuations are not fields; looking stops at the first line that
 // is neither.
 [[nodiscard]] std::size_t count_fields(std::string_view header_section, std::string_view name);
+
+// The body of the first field of that name, as count_fields() finds it: unfolded (section 2.2.3),
+// without blanks at either end, at most `limit` octets of it and no UTF-8 character cut. Encoded
+// words stay as they are. Empty where there is no such field.
+[[nodiscard]] std::string field_body(std::string_view header_section, std::string_view name,
+                                     std::size_t limit);
 
 // The first line is a continuation (begins with a blank or tab): it would be folded into whatever
 // is put before it.

@@ -57,7 +57,7 @@ def test_a_store_of_a_newer_version(new_gate, upstream):
     gate = new_gate(upstream.address)
     gate.run("import", "-", input="you@example.com\n")
     [data] = [path for path in gate.store.iterdir() if "lock" not in path.name]
-    ours, newer = b"schema\0\0\0\1", b"schema\0\0\0\2"
+    ours, newer = b"schema\0\0\0\2", b"schema\0\0\0\3"
     octets = data.read_bytes()
     assert ours in octets
     data.write_bytes(octets.replace(ours, newer))

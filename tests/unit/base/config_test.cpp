@@ -60,6 +60,8 @@ TEST_CASE("config: an empty file is the defaults") {
   CHECK(config->listeners[0].address == Endpoint{"127.0.0.1", 2525});
   CHECK(config->listeners[0].trusted == loopback_networks());
   CHECK(config->upstream == UpstreamConfig{});
+  CHECK(config->sources.empty());
+  CHECK(config->forgotten.empty());
   CHECK(config->timeouts == TimeoutConfig{});
   CHECK(config->limits == LimitConfig{});
 
@@ -99,6 +101,25 @@ TEST_CASE("config: every key is read") {
   CHECK(config->streams[1].consent == StreamConfig::ConsentRule::opt_out);
   REQUIRE(config->providers.size() == 1);
   CHECK(config->providers[0] == ProviderConfig{{"example.net", "example.org"}, true});
+  CHECK(config->forgotten == "/var/lib/postern.forgotten");
+  REQUIRE(config->sources.size() == 2);
+  const SourceConfig mailchimp{
+      .name = "mailchimp",
+      .folder = "/var/spool/mailchimp",
+      .format = "mailchimp-unsubscribed",
+      .status = "complained",
+      .stream = "letters",
+      .map = {{"address", "E-Mail"}, {"date", "Am"}, {"reason", "3"}},
+      .dates = SourceConfig::Dates::day_first,
+      .stale_after = 35 * 24h,
+      .line = config->sources[0].line,
+  };
+  CHECK(config->sources[0] == mailchimp);
+  SourceConfig shop;
+  shop.name = "shop";
+  shop.folder = "exports/shop/";
+  shop.line = config->sources[1].line;
+  CHECK(config->sources[1] == shop);
   CHECK(config->timeouts == TimeoutConfig{1s, 2s, 3s, 4s, 5s, 6s, 7s, 8s, 9s, 500ms});
   CHECK(config->limits == LimitConfig{11, 12, 13, 14'336, 15});
   CHECK(config->log_level == "debug");
@@ -113,6 +134,15 @@ TEST_CASE("config: a file that cannot be read is one problem of the whole file")
     CHECK(config.error()[0].line == 0);
     CHECK(to_string(config.error()[0], "f").starts_with("f: cannot be read: "));
   }
+}
+
+TEST_CASE("config: a source has the line of its format, for whoever knows the formats") {
+  const auto config = parse_config(
+      "[[source]]\nname = \"a\"\nfolder = \"a\"\nformat = \"x\"\n"
+      "[[source]]\nname = \"b\"\nfolder = \"b\"\n");
+  REQUIRE(config);
+  CHECK(config->sources[0].line == 4);
+  CHECK(config->sources[1].line == 5);
 }
 
 TEST_CASE("config: a loaded file without a hostname has the machine's name") {

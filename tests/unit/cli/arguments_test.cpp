@@ -11,9 +11,9 @@ std::expected<Command, int> parse(std::vector<const char*> arguments) {
   return parse_arguments(static_cast<int>(arguments.size()), arguments.data());
 }
 
-const std::vector<std::string> verbs{"serve", "sink",        "check-config", "check",
-                                     "show",  "unsubscribe", "stats",        "resubscribe",
-                                     "block", "unblock",     "import",       "export"};
+const std::vector<std::string> verbs{
+    "serve", "sink",    "check-config", "check",  "show",   "unsubscribe", "stats",  "resubscribe",
+    "block", "unblock", "import",       "export", "report", "forget",      "verify", "stats"};
 
 }  // namespace
 
@@ -95,7 +95,7 @@ TEST_CASE(
   };
   for (const auto& [arguments, says] : {
            Case{{"frob"}, "'frob' is no verb; there are: serve, sink, check-config, check, show"},
-           Case{{"forget", "a@x"}, "'forget' is no verb"},
+           Case{{"reactivate", "a@x"}, "'reactivate' is no verb"},
            Case{{"a\x1b[31m"}, "'a\\x1b[31m' is no verb"},
            Case{{"--store", "d"}, "subcommand is required"},
            Case{{"check"}, "ADDRESS is required"},
@@ -107,7 +107,7 @@ TEST_CASE(
            Case{{"show", "a@x", "b@x"}, "b@x"},
            Case{{"resubscribe", "a@x"}, "--consent is required"},
            Case{{"resubscribe", "a@x", "--consent", " \t"}, "--consent: may not be empty"},
-           Case{{"import"}, "FILE is required"},
+           Case{{"import"}, "name files, or --list, or --undo IMPORT"},
            Case{{"stats", "extra"}, "extra"},
        }) {
     CAPTURE(says);

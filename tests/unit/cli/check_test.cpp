@@ -185,7 +185,7 @@ TEST_CASE("check: at a time that is past, what the gate knew then") {
     store::PlaceHold hold;
     hold.address = *policy::parse_contact("j.ane@gmail.com", false);
     hold.scope = {policy::Scope::Kind::marketing, {}};
-    hold.origin = {.source = "cli", .note = {}};
+    hold.origin = {.source = "cli", .note = {}, .by = {}};
     store::LiftHolds lift;
     lift.address = hold.address;
     lift.kinds = {policy::HoldKind::unsubscribed};

@@ -98,6 +98,37 @@ TEST_CASE("message: an endless header section takes bounded memory and ends in a
   CHECK(message.refused()->code == 552);
 }
 
+TEST_CASE("message: its campaign, however it is cut") {
+  struct {
+    std::string_view input;
+    std::string_view want;
+    std::string_view why;
+  } const cases[] = {
+      {"X-Campaign-ID: spring\r\n\r\n.\r\n", "spring", ""},
+      {"Feedback-ID: 1:2:shop\r\n\r\n.\r\n", "1:2:shop", "where there is no X-Campaign-ID"},
+      {"Feedback-ID: 1\r\nX-Campaign-ID: spring\r\n\r\n.\r\n", "spring", "which goes before"},
+      {"X-Campaign-ID: \r\nFeedback-ID: 1\r\n\r\n.\r\n", "1", "an empty one is none"},
+      {"Subject: x\r\n\r\nX-Campaign-ID: spring\r\n.\r\n", "", "text of the body"},
+      {"X-Campaign-ID: spring\r\n.\r\n", "spring", "header fields alone"},
+      {"X-Campaign-ID: spring\r\n\r\nbare\nLF\r\n.\r\n", "spring", "a message that is refused"},
+      {"X-Campaign-ID: spr\ning\r\n", "", "which of a section that has not ended is not known"},
+  };
+  using Campaign = proxy::MessageFlow::Campaign;
+  for (const auto& test : cases) {
+    CAPTURE(test.why);
+    for (std::size_t cut = 0; cut <= test.input.size(); ++cut) {
+      proxy::MessageFlow wanted("", {}, Campaign::wanted);
+      proxy::MessageFlow not_wanted("", {});
+      for (const auto piece : {test.input.substr(0, cut), test.input.substr(cut)}) {
+        static_cast<void>(wanted.feed(piece));
+        static_cast<void>(not_wanted.feed(piece));
+      }
+      CHECK(wanted.campaign() == test.want);
+      CHECK(not_wanted.campaign().empty());
+    }
+  }
+}
+
 TEST_CASE("message: the trace line") {
   const proxy::TraceFields fields{.helo = "client.example",
                                   .peer = "192.0.2.1",

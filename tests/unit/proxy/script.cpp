@@ -12,6 +12,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace postern::test {
 
@@ -140,11 +141,39 @@ class ScriptedContacts final : public policy::ContactReader {
     }
     return {};
   }
-  Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
+  // Asked for once a refusal, which quotes it.
+  Result<std::string> note(const policy::EventId& /*event*/) override {
+    ++refusals_;
+    return std::string();
+  }
+  [[nodiscard]] std::size_t refusals() const { return refusals_; }
 
  private:
   bool fails_ = false;
+  std::size_t refusals_ = 0;
   std::vector<std::pair<policy::CanonicalAddress, policy::HoldKind>> holds_;
+};
+
+class KeptTraffic final : public policy::TrafficLog {
+ public:
+  void record(policy::Passages passages) override {
+    const auto shown = [](const std::string& text) { return text.empty() ? "-" : text; };
+    std::vector<std::string> recipients;
+    bool delivered = false;
+    for (const auto& [recipient, reason] : passages.recipients) {
+      recipients.push_back(fmt::format("{} {}", recipient.text, policy::to_string(reason)));
+      const bool let_through = reason == policy::Reason::none;
+      delivered |= let_through;
+      if (!let_through) ++refusals;
+    }
+    if (delivered) ++deliveries;
+    std::ranges::sort(recipients);
+    lines.push_back(fmt::format("{} {} {}: {}", passages.stream, shown(passages.campaign),
+                                shown(passages.sender), fmt::join(recipients, ", ")));
+  }
+  std::vector<std::string> lines;
+  std::size_t refusals = 0;
+  std::size_t deliveries = 0;
 };
 
 std::string argument(const Script& script, std::string_view name, std::string otherwise) {
@@ -294,7 +323,8 @@ bool Script::has(std::string_view setting) const {
 }
 
 Script read_script(const std::filesystem::path& file) {
-  Script script{.name = file.stem().string(), .settings = {}, .client = {}, .upstream = {}};
+  Script script{
+      .name = file.stem().string(), .settings = {}, .client = {}, .upstream = {}, .told = {}};
   std::ifstream in(file);
   if (!in) throw std::runtime_error(file.string() + ": cannot be read");
   std::string line;
@@ -326,6 +356,8 @@ Script read_script(const std::filesystem::path& file) {
       script.upstream.push_back({Kind::send, mark == "<=" ? text + "\r\n" : unescape(text, where)});
     } else if (mark == "=|") {
       script.upstream.push_back({text == "close" ? Kind::hang_up : Kind::new_connection, ""});
+    } else if (mark == "++") {
+      script.told.push_back(text);
     } else if (mark == "=|>") {
       script.upstream.push_back({Kind::expect_closed, ""});
     } else {
@@ -359,6 +391,7 @@ Outcome play(const Script& script, const Variation& variation) {
     return std::pair(std::make_shared<Pipe>(executor), std::make_shared<Pipe>(executor));
   };
   ScriptedContacts contacts(script);
+  KeptTraffic traffic;
   policy::Findings findings;
   auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
@@ -392,7 +425,8 @@ Outcome play(const Script& script, const Variation& variation) {
          .pool = pool,
          .contacts = contacts,
          .findings = findings,
-         .clock = &fixed_clock},
+         .clock = &fixed_clock,
+         .traffic = &traffic},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);
@@ -414,6 +448,14 @@ Outcome play(const Script& script, const Variation& variation) {
       scene.upstream_step < script.upstream.size()) {
     scene.mismatch("upstream", script.upstream[scene.upstream_step].octets, "(nothing)");
   }
+  const bool cares = !script.told.empty() || script.has("nothing-told");
+  if (cares && variation.cut_after == std::string::npos && traffic.lines != script.told) {
+    scene.mismatch("traffic log", fmt::format("{}", fmt::join(script.told, "; ")),
+                   fmt::format("{}", fmt::join(traffic.lines, "; ")));
+  }
+  scene.outcome.refusals = contacts.refusals();
+  scene.outcome.refusals_told = traffic.refusals;
+  scene.outcome.deliveries_told = traffic.deliveries;
   return scene.outcome;
 }
 

@@ -27,6 +27,9 @@
 //   =| close     the upstream hangs up;  =| new connection: what follows is on another
 //   =|> closed   the upstream is hung up on; behind a 354: in the middle of data, however much of
 //   it came
+//   ++ STREAM CAMPAIGN SENDER: RECIPIENT REASON, ...   what the traffic log is told, a line a
+//   transaction, in order; "-" where empty, recipients sorted, reason "none" of those let through.
+//   A script without a line of it, and without "@ nothing-told", does not care
 #pragma once
 
 #include <filesystem>
@@ -47,6 +50,7 @@ struct Script {
   std::vector<std::string> settings;  // without the "@ "
   std::vector<Step> client;
   std::vector<Step> upstream;
+  std::vector<std::string> told;
   [[nodiscard]] bool has(std::string_view setting) const;
 };
 
@@ -66,6 +70,9 @@ struct Outcome {
   std::size_t client_octets = 0;      // that the script sends in all
   std::size_t messages_upstream = 0;  // whole messages (CRLF.CRLF) that arrived upstream
   std::size_t positive_ends = 0;      // 250 that the upstream gave to them
+  std::size_t refusals = 0;           // of recipients, by the gate
+  std::size_t refusals_told = 0;      // to the traffic log
+  std::size_t deliveries_told = 0;    // transactions of whose recipients one was let through
 };
 [[nodiscard]] Outcome play(const Script& script, const Variation& variation);
 

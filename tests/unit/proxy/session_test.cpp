@@ -27,6 +27,16 @@ TEST_CASE("dialogues: as they stand") {
   }
 }
 
+TEST_CASE("dialogues: every refusal is told to the traffic log once, every delivery likewise") {
+  for (const auto& file : test::all_scripts()) {
+    const auto script = test::read_script(file);
+    CAPTURE(script.name);
+    const auto outcome = test::play(script, {});
+    CHECK(outcome.refusals_told == outcome.refusals);
+    CHECK(outcome.deliveries_told == outcome.positive_ends);
+  }
+}
+
 TEST_CASE("dialogues: the client's octets however they are cut, and partial writes") {
   for (const auto& file : test::all_scripts()) {
     const auto script = test::read_script(file);
@@ -41,8 +51,8 @@ TEST_CASE("dialogues: the client's octets however they are cut, and partial writ
 }
 
 TEST_CASE(
-    "dialogues: a client that goes away after any octet takes nobody with it, and ends no "
-    "message") {
+    "dialogues: a client that goes away after any octet takes nobody with it, ends no message, and "
+    "its refusals are told all the same") {
   for (const auto& file : test::all_scripts()) {
     const auto script = test::read_script(file);
     CAPTURE(script.name);
@@ -52,6 +62,8 @@ TEST_CASE(
       const auto outcome = test::play(script, {.cut_after = octets});
       CHECK(outcome.session_ended);
       CHECK(outcome.messages_upstream <= whole.messages_upstream);
+      CHECK(outcome.refusals_told == outcome.refusals);
+      CHECK(outcome.deliveries_told <= outcome.positive_ends);
     }
   }
 }

@@ -65,14 +65,24 @@ inline PlaceHold hold(std::string_view address,
           .scope = std::move(scope),
           .date = {},
           .until = {},
-          .imported = false,
-          .origin = {"cli", std::string(note)}};
+          .known_as = {},
+          .except = {},
+          .origin = {"cli", std::string(note), "root, postern"}};
+}
+
+// The same as a row of an import, known by what it says.
+inline PlaceHold imported(PlaceHold hold) {
+  hold.known_as = {policy::imported_hold_id(hold.kind, hold.scope, hold.origin.source, hold.date)};
+  return hold;
 }
 
 inline LiftHolds lift(std::string_view address, std::vector<policy::HoldKind> kinds,
                       policy::Scope scope, bool consent = false) {
-  return {
-      contact(address), std::move(kinds), std::move(scope), consent, {"cli", "asked by letter"}};
+  return {contact(address),
+          std::move(kinds),
+          std::move(scope),
+          consent,
+          {"cli", "asked by letter", "root, postern"}};
 }
 
 inline Outcome apply(Store& store, const Change& change, Time now = day(0)) {

@@ -67,8 +67,8 @@ TEST_CASE("imported holds are known by their identity") {
   const auto store = open(directory.path());
   using Kind = Outcome::Kind;
   auto row = hold("a@example.com");
-  row.imported = true;
   row.date = day(-100);
+  row = imported(row);
   CHECK(apply(*store, row).kind == Kind::changed);
   CHECK(apply(*store, row, day(30)).kind == Kind::unchanged);
   CHECK(contact_of(*store, "a@example.com").holds[0].date == day(-100));
@@ -77,17 +77,18 @@ TEST_CASE("imported holds are known by their identity") {
   CHECK(apply(*store, row, day(60)).kind == Kind::returned);
   auto later = row;
   later.date = day(50);  // another opt-out, after the return
+  later = imported(later);
   CHECK(apply(*store, later, day(60)).kind == Kind::changed);
 
   auto undated = hold("b@example.com");
-  undated.imported = true;
+  undated = imported(undated);
   CHECK(apply(*store, undated, day(1)).kind == Kind::changed);
   CHECK(apply(*store, undated, day(2)).kind == Kind::unchanged);
   CHECK(contact_of(*store, "b@example.com").holds[0].date == day(1));
 
   auto block = hold("c@example.com", HoldKind::blocked, all());
-  block.imported = true;
   block.date = day(0);
+  block = imported(block);
   block.until = day(5);
   CHECK(apply(*store, block).kind == Kind::changed);
   block.until = day(9);  // the restriction wins
@@ -100,17 +101,18 @@ TEST_CASE("imported holds are known by their identity") {
 TEST_CASE("a consent lifts nothing, and says by what the contact is held") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
-  const GiveConsent consent{contact("a@example.com"), marketing(), day(-3), {"shop", "order 17"}};
+  const GiveConsent consent{
+      contact("a@example.com"), marketing(), day(-3), {"shop", "order 17", ""}};
   CHECK(apply(*store, consent).kind == Outcome::Kind::changed);
   CHECK(apply(*store, consent).kind == Outcome::Kind::unchanged);
   apply(*store, hold("a@example.com", HoldKind::bounced, all()));
   apply(*store, hold("a@example.com"));
   const auto kept = apply(*store, consent);
   CHECK(kept.kind == Outcome::Kind::kept);
-  CHECK(kept.held_by == HoldKind::unsubscribed);
+  CHECK(kept.held_by->kind == HoldKind::unsubscribed);
   CHECK(history_of(*store, "a@example.com").size() == 3);
 
-  const GiveConsent other{contact("b@example.com"), stream("news"), {}, {"shop", ""}};
+  const GiveConsent other{contact("b@example.com"), stream("news"), {}, {"shop", "", ""}};
   apply(*store, hold("b@example.com", HoldKind::unsubscribed, stream("offers")));
   CHECK(apply(*store, other).kind == Outcome::Kind::changed);  // held, but for another stream
 }
@@ -124,7 +126,8 @@ TEST_CASE("what is wrong is refused before anything is written") {
                      .scope = std::move(scope),
                      .date = {},
                      .until = {},
-                     .imported = false,
+                     .known_as = {},
+                     .except = {},
                      .origin = {}};
   };
   struct Case {

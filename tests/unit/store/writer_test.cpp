@@ -35,8 +35,9 @@ TEST_CASE("many threads submit, others read: every acknowledged change is there 
                            .scope = marketing(),
                            .date = {},
                            .until = {},
-                           .imported = false,
-                           .origin = {"test", "note"}};
+                           .known_as = {},
+                           .except = {},
+                           .origin = {"test", "note", "test"}};
           auto submitted = writer.submit(std::move(change), day(i), [&, address](auto outcome) {
             const std::lock_guard lock(mutex);
             if (outcome && outcome->kind == Outcome::Kind::changed) {

@@ -10,6 +10,7 @@
 
 using postern::wire::begins_folded;
 using postern::wire::count_fields;
+using postern::wire::field_body;
 using postern::wire::header_end;
 
 TEST_CASE("where the header section ends") {
@@ -94,6 +95,47 @@ TEST_CASE("fields are counted by name") {
   std::string many;
   for (int i = 0; i < 20'000; ++i) many += "Received: x\r\n\tby y\r\n";
   CHECK(count_fields(many, "Received") == 20'000);
+}
+
+TEST_CASE("the body of a field: unfolded, trimmed, cut") {
+  struct Case {
+    std::string_view section;
+    std::string_view want;
+    std::string_view why;
+  };
+  const std::vector<Case> cases{
+      {"", "", ""},
+      {"A: b\r\n\r\n", "", "no such field"},
+      {"X-Id: spring\r\n\r\n", "spring", ""},
+      {"x-iD : \t spring \t\r\n\r\n", "spring", "no case, blanks"},
+      {"A: b\r\nX-Id: one\r\nX-Id: two\r\n\r\n", "one", "the first of them"},
+      {"X-Id:\r\nX-Id: two\r\n\r\n", "", "the first, though it is empty"},
+      {"X-Id: spring\r\n sale\r\n\t2026\r\nA: b\r\n\r\n", "spring sale\t2026", "folded"},
+      {"X-Id:\r\n \r\n  spring\r\n  \r\n\r\n", "spring", "folded in front and behind"},
+      {"A: b\r\n X-Id: c\r\nX-Id: d\r\n\r\n", "d", "a continuation is no field"},
+      {".X-Id: a\r\n. b\r\n\r\n", "a b", "dots that were put there for the way"},
+      {"A: b\r\n\r\nX-Id: c\r\n", "", "the body is not looked at"},
+      {"A: b\r\nHello\r\nX-Id: c\r\n", "", "what is no field ends the section"},
+      {"X-Id: a:b:c\r\n\r\n", "a:b:c", ""},
+      {"X-Id: =?utf-8?q?=C3=BC?=\r\n\r\n", "=?utf-8?q?=C3=BC?=", "as it stands"},
+      {"X-Id: 0123456789012345678x\r\n\r\n", "0123456789012345678x", "20 octets"},
+      {"X-Id: 0123456789012345678xy\r\n\r\n", "0123456789012345678x", "cut"},
+      {"X-Id: 0123456789\r\n 01234567890\r\n\r\n", "0123456789 012345678", "cut when unfolded"},
+      {"X-Id: 012345678901234567  x\r\n\r\n", "012345678901234567", "cut, and trimmed"},
+      {"X-Id: 0123456789012345678\xc3\xbc\r\n\r\n", "0123456789012345678",
+       "no half of a character"},
+      {"X-Id: 012345678901234567\xc3\xbcx\r\n\r\n", "012345678901234567\xc3\xbc", "a whole one"},
+      {"X-Id: spring", "spring", "no CRLF yet"},
+  };
+  for (const auto& [section, want, why] : cases) {
+    CAPTURE(section);
+    CAPTURE(why);
+    CHECK(field_body(section, "X-Id", 20) == want);
+  }
+
+  std::string blanks = "X-Id:\r\n";
+  for (int i = 0; i < 300'000; ++i) blanks += " \r\n";
+  CHECK(field_body(blanks + " end\r\n\r\n", "X-Id", 20) == "end");
 }
 
 TEST_CASE("a first line that would be folded into the line before it") {

@@ -1,0 +1,55 @@
+// `restore`: makes a store of a backup. Who was forgotten since the backup is forgotten again,
+// before anybody can read it.
+#include "cli/output.h"
+#include "cli/run.h"
+#include "cli/settings.h"
+#include "cli/verbs.h"
+#include "store/backup.h"
+#include "store/compaction.h"
+#include "store/forgotten.h"
+
+#include <cstdint>
+
+#include <fmt/format.h>
+
+namespace postern::cli {
+namespace {
+
+// Their bytes came with the backup.
+int compact_restored(const Settings& settings) {
+  auto store = open_store(settings, store::Mode::read_write);
+  if (!store) return store.error();
+  const auto done = (*store)->compact();
+  return done ? exit_done : complain(done.error());
+}
+
+}  // namespace
+
+int restore(const RestoreOptions& options) {
+  if (options.where.store.empty() && options.where.config.empty()) {
+    return wrong_call("restore makes a store: say where with --store or --config");
+  }
+  const auto settings = load_settings(options.where);
+  if (!settings) return settings.error();
+  const Config& config = settings->config;
+  const auto ledger =
+      config.forgotten.empty() ? store::default_ledger(config.store_path) : config.forgotten;
+  std::uint64_t forgotten = 0;
+  const auto forget_again = [&](store::Store& store) -> Result<void> {
+    const auto done = store.forget_again(ledger, current_time());
+    if (!done) return std::unexpected(done.error());
+    forgotten = *done;
+    return {};
+  };
+  const auto done = store::restore(
+      options.backup,
+      {.path = config.store_path, .map_size = config.store_map_size, .providers = {}},
+      forget_again);
+  if (!done) return complain(done.error());
+  say(fmt::format("{}: restored from {}", config.store_path.string(), one_line(options.backup)));
+  if (forgotten == 0) return exit_done;
+  say(fmt::format("{} contacts that were forgotten since are forgotten again", forgotten));
+  return compact_restored(*settings);
+}
+
+}  // namespace postern::cli

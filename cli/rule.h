@@ -1,0 +1,27 @@
+// The rule that follows from what stands: for each stream what the gate would do, and by which rule
+// of INTERFACE.md ("What a sender sees"). For `show` and `check`.
+#pragma once
+
+#include "cli/context.h"
+#include "policy/decision.h"
+
+#include <string>
+#include <vector>
+
+namespace postern::cli {
+
+// "an unsubscription without a stream holds for every marketing stream"; of an allowed verdict
+// "nothing that stands is about it".
+[[nodiscard]] std::string rule_of(const policy::Verdict& verdict, const policy::Findings& findings,
+                                  const policy::Stream& stream, const policy::Streams& streams);
+
+struct StreamRule {
+  std::string stream;
+  policy::Verdict verdict;
+  std::string rule;
+};
+// Of every configured stream, at the context's time.
+[[nodiscard]] std::vector<StreamRule> stream_rules(const Context& context,
+                                                   const policy::Findings& findings);
+
+}  // namespace postern::cli

@@ -1,0 +1,162 @@
+// Forgetting: every text about a contact goes, what stands goes on standing under its hash.
+#include "store/batch.h"
+#include "store/compaction.h"
+#include "store/contact_record.h"
+#include "store/cursor.h"
+#include "store/digests.h"
+#include "store/event_record.h"
+#include "store/forgotten.h"
+#include "store/impl.h"
+#include "store/traffic.h"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace postern::store {
+namespace {
+
+// The mailbox itself, its other spellings by the provider's rule, and its entries of hash lists.
+Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn, KeyHasher& hasher,
+                                        const Rules& rules,
+                                        const policy::CanonicalAddress& address) {
+  std::vector<ContactKey> keys{hasher(address.text)};
+  const std::string folded = policy::folded(address, rules.providers());
+  if (!folded.empty()) {
+    auto cursor = Cursor::open(txn, store.tables.folded);
+    if (!cursor) return std::unexpected(cursor.error());
+    auto more = cursor->at(hasher(folded));
+    for (; more && *more; more = cursor->next_of_key()) {
+      ContactKey key{};
+      OctetReader(cursor->value()).raw(key);
+      if (std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
+    }
+    if (!more) return std::unexpected(more.error());
+  }
+  for (const Digest kind : {Digest::md5, Digest::sha1, Digest::sha256}) {
+    keys.push_back(hasher(hex_digest(kind, address.text)));
+    if (!folded.empty()) keys.push_back(hasher(hex_digest(kind, folded)));
+  }
+  return keys;
+}
+
+struct Erased {
+  bool known = false;
+  std::uint64_t texts = 0;
+  bool later = false;  // it has events that were recorded after `until`
+};
+
+// The texts of its events that were recorded until then; the address too, where there is no later
+// one.
+Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key, Time until) {
+  Erased erased;
+  std::vector<EventKey> events;
+  {
+    auto cursor = Cursor::open(txn, tables.by_contact);
+    if (!cursor) return std::unexpected(cursor.error());
+    auto more = cursor->at(key);
+    for (; more && *more; more = cursor->next_of_key()) {
+      OctetReader(cursor->value()).raw(events.emplace_back());
+    }
+    if (!more) return std::unexpected(more.error());
+  }
+  erased.known = !events.empty();
+  for (const EventKey& event : events) {
+    auto octets = txn.get(tables.events, event);
+    if (!octets) return std::unexpected(octets.error());
+    EventRecord record;
+    if (!*octets || !decode(**octets, record)) {
+      return std::unexpected(txn.env().damaged("the record of an event"));
+    }
+    if (record.recorded > until) {
+      erased.later = true;
+      continue;
+    }
+    auto text = txn.get(tables.texts, event);
+    if (!text) return std::unexpected(text.error());
+    if (!*text) continue;
+    ++erased.texts;
+    if (auto gone = txn.remove(tables.texts, event); !gone) return std::unexpected(gone.error());
+  }
+  if (erased.known && !erased.later) {
+    auto text = txn.get(tables.addresses, key);
+    if (!text) return std::unexpected(text.error());
+    if (*text) ++erased.texts;
+    if (auto gone = txn.remove(tables.addresses, key); !gone) {
+      return std::unexpected(gone.error());
+    }
+  }
+  return erased;
+}
+
+}  // namespace
+
+Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
+                                    const std::filesystem::path& ledger, const Origin& origin,
+                                    Time now) {
+  const std::lock_guard lock(impl_->write_mutex);
+  auto batch = Batch::begin(*impl_->env, impl_->tables, impl_->hasher, impl_->rules);
+  if (!batch) return std::unexpected(batch.error());
+  auto keys = keys_of(*impl_, batch->txn(), impl_->hasher, impl_->rules, address);
+  if (!keys) return std::unexpected(keys.error());
+  ForgetSummary summary;
+  std::vector<Forgotten> entries;
+  for (const ContactKey& key : *keys) {
+    if (auto gone = forget_traffic(batch->txn(), impl_->tables, key); !gone) {
+      return std::unexpected(gone.error());
+    }
+    auto erased = erase_texts(batch->txn(), impl_->tables, key, Time::max());
+    if (!erased) return std::unexpected(erased.error());
+    if (!erased->known) continue;
+    ++summary.contacts;
+    summary.texts += erased->texts;
+    entries.push_back({now, key});
+    auto target = batch->read(key);
+    if (!target) return std::unexpected(target.error());
+    auto done = batch->append(*target, policy::Forgotten{}, now, now, origin);
+    if (done) done = batch->write(*target);
+    if (!done) return std::unexpected(done.error());
+  }
+  batch->touch();
+  if (auto owed = owe_compaction(batch->txn(), impl_->tables, now); !owed) {
+    return std::unexpected(owed.error());
+  }
+  // Before the commit: a name too many in the file forgets nobody who is in the store, one too few
+  // would let a backup remember.
+  if (!entries.empty()) {
+    auto listed = append_forgotten(ledger, impl_->env->directory(), entries);
+    if (!listed) return std::unexpected(listed.error());
+  }
+  if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
+  return summary;
+}
+
+Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, Time now) {
+  const auto entries = read_forgotten(ledger);
+  if (!entries) return std::unexpected(entries.error());
+  const std::lock_guard lock(impl_->write_mutex);
+  auto batch = Batch::begin(*impl_->env, impl_->tables, impl_->hasher, impl_->rules);
+  if (!batch) return std::unexpected(batch.error());
+  std::uint64_t forgotten = 0;
+  for (const Forgotten& entry : *entries) {
+    auto erased = erase_texts(batch->txn(), impl_->tables, entry.contact, entry.time);
+    if (!erased) return std::unexpected(erased.error());
+    if (erased->texts == 0) continue;
+    ++forgotten;
+    if (erased->later) continue;
+    if (auto gone = forget_traffic(batch->txn(), impl_->tables, entry.contact); !gone) {
+      return std::unexpected(gone.error());
+    }
+  }
+  if (forgotten == 0) return 0;
+  batch->touch();
+  if (auto owed = owe_compaction(batch->txn(), impl_->tables, now); !owed) {
+    return std::unexpected(owed.error());
+  }
+  if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
+  return forgotten;
+}
+
+}  // namespace postern::store

@@ -1,0 +1,115 @@
+#include "store/lookup.h"
+
+#include "store/contact_record.h"
+
+#include <algorithm>
+
+namespace postern::store {
+
+Result<Lookup> Lookup::open(const Txn& txn, const Tables& tables, KeyHasher hasher, Of which) {
+  auto folded = Cursor::open(txn, tables.folded);
+  if (!folded) return std::unexpected(folded.error());
+  return Lookup(tables, std::move(hasher), std::move(*folded), which == Of::read_transaction);
+}
+
+Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& address,
+                          policy::Findings& findings) {
+  txn_ = &txn;
+  findings_ = &findings;
+  if (!address.is_domain()) {
+    if (auto done = find_mailbox(address); !done) return done;
+    auto digests = txn.size(tables_.digests);
+    if (!digests) return std::unexpected(digests.error());
+    if (digests->entries != 0) {
+      if (auto done = find_digests(address); !done) return done;
+    }
+  }
+  auto domains = txn.size(tables_.domains);
+  if (!domains) return std::unexpected(domains.error());
+  return domains->entries == 0 ? Result<void>{} : find_domains(address.text);
+}
+
+Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
+  const ContactKey own = hasher_(address.text);
+  const std::array exact{own, key_without_subaddress(address, own)};
+  const bool tagged = exact[0] != exact[1];
+  if (auto done = take(tables_.contacts, exact[0], Form::mailbox); !done) return done;
+  if (tagged) {
+    if (auto done = take(tables_.contacts, exact[1], Form::mailbox); !done) return done;
+  }
+  auto folded = txn_->size(tables_.folded);
+  if (!folded) return std::unexpected(folded.error());
+  if (folded->entries == 0) return {};
+  if (auto read = rules_.read(*txn_, tables_); !read) return read;
+  const std::string form = policy::folded(address, rules_.providers());
+  if (form.empty()) return {};
+  if (auto done = find_folded(form, exact); !done || !tagged) return done;
+  const policy::CanonicalAddress untagged{policy::without_subaddress(address)};
+  return find_folded(policy::folded(untagged, rules_.providers()), exact);
+}
+
+// The address's own key where it has no subaddress.
+ContactKey Lookup::key_without_subaddress(const policy::CanonicalAddress& address,
+                                          const ContactKey& own) {
+  const std::string_view text = address.text;
+  const auto plus = text.find('+', 1);
+  const auto at = text.rfind('@');
+  // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
+  if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
+    const std::string shorter = policy::without_subaddress(address);
+    return shorter.empty() ? own : hasher_(shorter);
+  }
+  return plus < at ? hasher_({text.substr(0, plus), text.substr(at)}) : own;
+}
+
+// Contacts whose spelling folds to the same; those that were found by their own are not found
+// twice.
+Result<void> Lookup::find_folded(std::string_view form, const std::array<ContactKey, 2>& exact) {
+  if (renews_) {
+    if (auto renewed = folded_.renew(*txn_); !renewed) return renewed;
+  }
+  auto more = folded_.at(hasher_(form));
+  for (; more && *more; more = folded_.next_of_key()) {
+    ContactKey key{};
+    OctetReader value(folded_.value());
+    value.raw(key);
+    if (!value.finished()) return std::unexpected(txn_->env().damaged("a folded address"));
+    if (std::ranges::find(exact, key) != exact.end()) continue;
+    if (auto done = take(tables_.contacts, key, Form::mailbox); !done) return done;
+  }
+  if (!more) return std::unexpected(more.error());
+  return {};
+}
+
+// "@domain" and "@.parent" of each parent, nearest first: each a "@" before a tail of the address.
+Result<void> Lookup::find_domains(std::string_view text) {
+  const auto at = text.rfind('@');
+  if (at == text.npos) return {};
+  const std::string_view domain = text.substr(at + 1);
+  if (auto done = take(tables_.domains, hasher_(text.substr(at)), Form::domain); !done) return done;
+  if (domain.starts_with('[')) return {};
+  for (auto dot = domain.find('.', 1); dot != domain.npos; dot = domain.find('.', dot + 1)) {
+    const ContactKey key = hasher_({"@", domain.substr(dot)});
+    if (auto done = take(tables_.domains, key, Form::domain); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Lookup::find_digests(const policy::CanonicalAddress& address) {
+  const auto kinds = digest_kinds(*txn_, tables_);
+  if (!kinds) return std::unexpected(kinds.error());
+  if (auto read = rules_.read(*txn_, tables_); !read) return read;
+  for (const std::string& digest : digests_of(address, rules_.providers(), *kinds)) {
+    if (auto done = take(tables_.digests, hasher_(digest), Form::digest); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Lookup::take(Table table, const ContactKey& key, Form form) {
+  auto record = txn_->get(table, key);
+  if (!record) return std::unexpected(record.error());
+  if (!*record || decode(**record, findings_->add(form, key).contact)) return {};
+  return std::unexpected(txn_->env().damaged("the record of a contact"));
+}
+
+}  // namespace postern::store

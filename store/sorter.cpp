@@ -1,0 +1,205 @@
+#include "store/sorter.h"
+
+#include "store/space.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace postern::store {
+namespace {
+
+constexpr std::size_t head_size = 16 + 8 + 4;
+constexpr std::size_t block = 256UL * 1024;
+
+Error failed(const std::filesystem::path& directory, int code) {
+  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  return {full ? Errc::full : Errc::io,
+          fmt::format("cannot keep the rows of the import in {} while they are sorted: {}",
+                      directory.string(), std::system_category().message(code))};
+}
+
+auto order(const Sorter::Record& record) { return std::tie(record.key, record.place); }
+
+}  // namespace
+
+// A sorted run in a file without a name.
+class Sorter::Run {
+ public:
+  Run(std::filesystem::path directory, int descriptor)
+      : directory_(std::move(directory)), descriptor_(descriptor) {}
+  ~Run() { ::close(descriptor_); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  static Result<std::unique_ptr<Run>> create(const std::filesystem::path& directory) {
+    const int descriptor =
+        ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (descriptor < 0) return std::unexpected(failed(directory, errno));
+    return std::make_unique<Run>(directory, descriptor);
+  }
+
+  Result<void> write(const Record& record) {
+    OctetWriter head;
+    head.raw(record.key);
+    head.u64(record.place);
+    head.u32(static_cast<std::uint32_t>(record.octets.size()));
+    buffer_.insert(buffer_.end(), head.octets().begin(), head.octets().end());
+    buffer_.insert(buffer_.end(), record.octets.begin(), record.octets.end());
+    return buffer_.size() < block ? Result<void>{} : flush();
+  }
+
+  Result<void> flush() {
+    std::size_t done = 0;
+    while (done < buffer_.size()) {
+      const auto wrote = ::write(descriptor_, buffer_.data() + done, buffer_.size() - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return std::unexpected(failed(directory_, errno));
+      done += static_cast<std::size_t>(wrote);
+    }
+    buffer_.clear();
+    return {};
+  }
+
+  // False at the end.
+  Result<bool> next() {
+    if (auto filled = fill(head_size); !filled || !*filled) return filled;
+    OctetReader head(Octets(buffer_).subspan(at_, head_size));
+    head.raw(record_.key);
+    record_.place = head.u64();
+    const std::size_t size = head.u32();
+    auto filled = fill(head_size + size);
+    if (!filled) return filled;
+    if (!*filled) return std::unexpected(failed(directory_, EIO));
+    record_.octets = Octets(buffer_).subspan(at_ + head_size, size);
+    at_ += head_size + size;
+    return true;
+  }
+  [[nodiscard]] const Record& record() const { return record_; }
+
+ private:
+  // At least `wanted` octets from at_; false where the file has not as many.
+  Result<bool> fill(std::size_t wanted) {
+    if (buffer_.size() - at_ >= wanted) return true;
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(at_));
+    at_ = 0;
+    std::size_t have = buffer_.size();
+    buffer_.resize(std::max(wanted, have + block));
+    while (have < wanted) {
+      const auto got = ::pread(descriptor_, buffer_.data() + have, buffer_.size() - have, read_);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return std::unexpected(failed(directory_, errno));
+      if (got == 0) break;
+      have += static_cast<std::size_t>(got);
+      read_ += got;
+    }
+    buffer_.resize(have);
+    return have >= wanted;
+  }
+
+  std::filesystem::path directory_;
+  int descriptor_;
+  std::vector<std::uint8_t> buffer_;
+  std::size_t at_ = 0;
+  ::off_t read_ = 0;
+  Record record_;
+};
+
+namespace {
+
+// std::push_heap keeps the greatest on top.
+constexpr auto later = [](const auto* a, const auto* b) {
+  return order(a->record()) > order(b->record());
+};
+
+}  // namespace
+
+Sorter::Sorter(std::filesystem::path directory, std::size_t memory)
+    : directory_(std::move(directory)), memory_(memory) {}
+Sorter::~Sorter() = default;
+
+Result<void> Sorter::add(const Record& record) {
+  if (octets_.size() + entries_.size() * sizeof(Entry) >= memory_) {
+    if (auto done = spill(); !done) return done;
+  }
+  entries_.push_back(
+      {record.key, record.place, octets_.size(), static_cast<std::uint32_t>(record.octets.size())});
+  octets_.insert(octets_.end(), record.octets.begin(), record.octets.end());
+  ++size_;
+  return {};
+}
+
+void Sorter::sort_entries() {
+  std::ranges::sort(entries_, {},
+                    [](const Entry& entry) { return std::tie(entry.key, entry.place); });
+}
+
+Result<void> Sorter::spill() {
+  sort_entries();
+  auto run = Run::create(directory_);
+  if (!run) return std::unexpected(run.error());
+  for (const Entry& entry : entries_) {
+    auto written =
+        (*run)->write({entry.key, entry.place, Octets(octets_).subspan(entry.offset, entry.size)});
+    if (!written) return written;
+  }
+  if (auto flushed = (*run)->flush(); !flushed) return flushed;
+  runs_.push_back(*std::move(run));
+  entries_.clear();
+  octets_.clear();
+  return {};
+}
+
+Result<void> Sorter::start() {
+  started_ = true;
+  if (runs_.empty()) {
+    sort_entries();
+    return {};
+  }
+  if (auto done = spill(); !done) return done;
+  entries_ = {};
+  octets_ = {};
+  for (const auto& run : runs_) {
+    auto more = run->next();
+    if (!more) return std::unexpected(more.error());
+    if (*more) heap_.push_back(run.get());
+  }
+  std::ranges::make_heap(heap_, later);
+  return {};
+}
+
+Result<bool> Sorter::next(Record& record) {
+  if (!started_) {
+    if (auto done = start(); !done) return std::unexpected(done.error());
+  }
+  if (runs_.empty()) {
+    if (at_ == entries_.size()) return false;
+    const Entry& entry = entries_[at_++];
+    record = {entry.key, entry.place, Octets(octets_).subspan(entry.offset, entry.size)};
+    return true;
+  }
+  if (last_ != nullptr) {
+    auto more = last_->next();
+    if (!more) return std::unexpected(more.error());
+    if (*more) {
+      heap_.push_back(last_);
+      std::ranges::push_heap(heap_, later);
+    }
+    last_ = nullptr;
+  }
+  if (heap_.empty()) return false;
+  std::ranges::pop_heap(heap_, later);
+  last_ = heap_.back();
+  heap_.pop_back();
+  record = last_->record();
+  return true;
+}
+
+}  // namespace postern::store

@@ -1,0 +1,56 @@
+#include "store/traffic_row.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace postern::store {
+namespace {
+
+constexpr std::uint8_t version = 1;
+
+}  // namespace
+
+std::uint32_t day_of(Time time) {
+  const auto days = std::chrono::floor<std::chrono::days>(time.time_since_epoch()).count();
+  return static_cast<std::uint32_t>(std::max<decltype(days)>(days, 0));
+}
+
+TrafficKeyOctets encode(const TrafficKey& key) {
+  OctetWriter out;
+  out.u32(key.day);
+  out.raw(key.contact);
+  out.u32(key.campaign);
+  out.u8(static_cast<std::uint8_t>(key.result));
+  TrafficKeyOctets octets{};
+  std::ranges::copy(out.octets(), octets.begin());
+  return octets;
+}
+
+bool decode(Octets octets, TrafficKey& key) {
+  OctetReader in(octets);
+  key.day = in.u32();
+  in.raw(key.contact);
+  key.campaign = in.u32();
+  const std::uint8_t result = in.u8();
+  if (result >= traffic_results) return false;
+  key.result = static_cast<TrafficResult>(result);
+  return in.finished();
+}
+
+void encode(const TrafficRecord& record, OctetWriter& out) {
+  out.u8(version);
+  out.u32(record.count);
+  out.i64(record.last.time_since_epoch().count());
+  out.text(record.sender);
+}
+
+bool decode(Octets octets, TrafficRecord& record) {
+  OctetReader in(octets);
+  if (in.u8() != version) return false;
+  record.count = in.u32();
+  record.last = Time{std::chrono::seconds{in.i64()}};
+  record.sender = in.text(max_sender);
+  return in.finished();
+}
+
+}  // namespace postern::store

@@ -1,0 +1,252 @@
+// The undoing of an import: what it alone put there is lifted. A lift of this kind is marked, so
+// that the same file, imported again, places its holds anew.
+#include "store/batch.h"
+#include "store/event_record.h"
+#include "store/impl.h"
+#include "store/standing.h"
+#include "store/walk.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace postern::store {
+namespace {
+
+constexpr std::size_t chunk = 5000;  // events of a commit
+
+// A hold or consent that may have to go.
+struct Item {
+  ContactKey contact{};
+  policy::HoldId hold;  // what a lift of it names
+};
+
+class Undo {
+ public:
+  Undo(Store::Impl& store, ImportRecord import, bool preview, Origin origin, Time now)
+      : store_(store),
+        import_(std::move(import)),
+        preview_(preview),
+        origin_(std::move(origin)),
+        now_(now) {}
+
+  Result<UndoSummary> run() {
+    if (auto known = find_undone(); !known) return std::unexpected(known.error());
+    if (auto done = own_events(); !done) return std::unexpected(done.error());
+    if (auto done = repeated(); !done) return std::unexpected(done.error());
+    if (auto done = flush(); !done) return std::unexpected(done.error());
+    if (!preview_) {
+      if (auto done = mark(); !done) return std::unexpected(done.error());
+    }
+    summary_.import = import_;
+    return summary_;
+  }
+
+ private:
+  Result<void> find_undone() {
+    auto txn = Txn::read(*store_.env);
+    if (!txn) return std::unexpected(txn.error());
+    auto imports = all_imports(*txn, store_.tables);
+    if (!imports) return std::unexpected(imports.error());
+    for (const ImportRecord& one : *imports) {
+      if (one.undone || one.number == import_.number) undone_.push_back(one.number);
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool is_undone(std::uint64_t number) const {
+    return std::ranges::find(undone_, number) != undone_.end();
+  }
+
+  Result<void> own_events() {
+    for (std::uint64_t from = import_.first; from != 0 && from <= import_.last; from += chunk) {
+      const std::uint64_t to = std::min(import_.last, from + chunk - 1);
+      if (auto taken = take_events(from, to); !taken) return taken;
+      if (auto done = flush(); !done) return done;
+    }
+    return {};
+  }
+
+  Result<void> take_events(std::uint64_t from, std::uint64_t to) {
+    auto txn = Txn::read(*store_.env);
+    if (!txn) return std::unexpected(txn.error());
+    auto cursor = Cursor::open(*txn, store_.tables.events);
+    if (!cursor) return std::unexpected(cursor.error());
+    const EventKey end = event_key({import_.origin, to});
+    auto more = cursor->at_or_after(event_key({import_.origin, from}));
+    for (; more && *more; more = cursor->next()) {
+      if (std::ranges::lexicographical_compare(end, cursor->key())) break;
+      EventKey key{};
+      OctetReader(cursor->key()).raw(key);
+      EventRecord record;
+      if (!decode(cursor->value(), record)) {
+        return std::unexpected(store_.env->damaged("the record of an event"));
+      }
+      if (record.import != import_.number) continue;
+      const policy::EventId id = event_id(key);
+      if (const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts)) {
+        items_.push_back({record.contact, placed->imported.value_or(policy::hold_id(id))});
+      } else if (std::holds_alternative<policy::ConsentGiven>(record.facts)) {
+        items_.push_back({record.contact, policy::hold_id(id)});
+      }
+    }
+    if (!more) return std::unexpected(more.error());
+    return {};
+  }
+
+  // Holds of imports that are undone already, which stayed because this one said the same.
+  Result<void> repeated() {
+    return walk(*store_.env, store_.tables.repeated,
+                [&](const Txn& /*txn*/, Octets key, Octets value) -> Result<void> {
+                  Repeats repeats;
+                  Item item;
+                  OctetReader in(key);
+                  in.raw(item.contact);
+                  in.raw(item.hold.octets);
+                  if (!in.finished() || !decode(value, repeats)) {
+                    return std::unexpected(store_.env->damaged("a list of imports"));
+                  }
+                  if (std::ranges::find(repeats.imports, import_.number) != repeats.imports.end()) {
+                    items_.push_back(item);
+                  }
+                  return items_.size() < chunk ? Result<void>{} : flush();
+                });
+  }
+
+  Result<void> flush() {
+    if (items_.empty()) return {};
+    const std::lock_guard lock(store_.write_mutex);
+    auto batch = Batch::begin(*store_.env, store_.tables, store_.hasher, store_.rules);
+    if (!batch) return std::unexpected(batch.error());
+    const UndoSummary before = summary_;
+    for (const Item& item : items_) {
+      if (auto done = undo(*batch, item); !done) return done;
+    }
+    items_.clear();
+    if (preview_) return {};
+    auto committed = batch->commit();
+    if (!committed) summary_ = before;
+    return committed;
+  }
+
+  Result<void> undo(Batch& batch, const Item& item) {
+    auto target = batch.read(item.contact);
+    if (!target) return std::unexpected(target.error());
+    policy::Contact& contact = target->contact;
+    for (const policy::Consent& consent : contact.consents) {
+      if (policy::hold_id(consent.event) != item.hold) continue;
+      if (policy::withdrawn(consent, contact)) {
+        ++summary_.gone;
+        return {};
+      }
+      ++summary_.withdrawn;
+      return lift(batch, *target, item.hold, consent.scope);
+    }
+    const auto hold = std::ranges::find(contact.holds, item.hold, &policy::Hold::id);
+    if (hold == contact.holds.end()) return {};
+    if (lifted_whole(*hold, contact)) {
+      ++summary_.gone;
+      return {};
+    }
+    auto shared = said_elsewhere(batch, item, *hold);
+    if (!shared) return std::unexpected(shared.error());
+    if (*shared) {
+      ++summary_.shared;
+      return {};
+    }
+    ++summary_.lifted;
+    const policy::Scope scope = hold->scope;
+    return lift(batch, *target, item.hold, scope);
+  }
+
+  Result<void> lift(Batch& batch, Batch::Target& target, const policy::HoldId& id,
+                    const policy::Scope& scope) {
+    auto done =
+        batch.append(target, policy::HoldsLifted{.holds = {id}, .scope = scope, .undo = true}, now_,
+                     now_, origin_);
+    if (done) done = batch.write(target);
+    return done;
+  }
+
+  // By an import that is not undone, or by no import at all.
+  Result<bool> said_elsewhere(Batch& batch, const Item& item, const policy::Hold& hold) {
+    auto own = import_of(batch.txn(), hold.event);
+    if (!own) return std::unexpected(own.error());
+    if (!is_undone(*own)) return true;
+    std::array<std::uint8_t, 32> key{};
+    std::ranges::copy(item.contact, key.begin());
+    std::ranges::copy(item.hold.octets, key.begin() + 16);
+    auto octets = batch.txn().get(store_.tables.repeated, key);
+    if (!octets) return std::unexpected(octets.error());
+    if (!*octets) return false;
+    Repeats repeats;
+    if (!decode(**octets, repeats)) {
+      return std::unexpected(store_.env->damaged("a list of imports"));
+    }
+    return repeats.more || !std::ranges::all_of(repeats.imports, [&](std::uint64_t number) {
+             return is_undone(number);
+           });
+  }
+
+  Result<std::uint64_t> import_of(const Txn& txn, const policy::EventId& event) {
+    auto octets = txn.get(store_.tables.events, event_key(event));
+    if (!octets) return std::unexpected(octets.error());
+    EventRecord record;
+    if (!*octets || !decode(**octets, record)) {
+      return std::unexpected(store_.env->damaged("the record of an event"));
+    }
+    return record.import;
+  }
+
+  Result<void> mark() {
+    const std::lock_guard lock(store_.write_mutex);
+    auto batch = Batch::begin(*store_.env, store_.tables, store_.hasher, store_.rules);
+    if (!batch) return std::unexpected(batch.error());
+    import_.undone = now_;
+    if (auto put = put_import(batch->txn(), store_.tables, import_); !put) return put;
+    batch->touch();
+    return batch->commit();
+  }
+
+  Store::Impl& store_;
+  ImportRecord import_;
+  bool preview_;
+  Origin origin_;
+  Time now_;
+  std::vector<std::uint64_t> undone_;  // this one too
+  std::vector<Item> items_;
+  UndoSummary summary_;
+};
+
+}  // namespace
+
+Result<UndoSummary> Store::undo_import(std::string_view name, bool preview, const Origin& origin,
+                                       Time now) {
+  auto known = imports();
+  if (!known) return std::unexpected(known.error());
+  std::uint64_t number = 0;
+  const auto read = std::from_chars(name.data(), name.data() + name.size(), number);
+  const bool numbered = read.ec == std::errc{} && read.ptr == name.data() + name.size();
+  const auto found = std::ranges::find_if(*known, [&](const ImportRecord& import) {
+    return import.name == name || (numbered && import.number == number);
+  });
+  if (found == known->end()) {
+    return fail(Errc::not_found, fmt::format("no import is named {}: postern import --list shows "
+                                             "them",
+                                             name));
+  }
+  if (found->undone) {
+    UndoSummary summary;
+    summary.import = *found;
+    summary.was_undone = true;
+    return summary;
+  }
+  return Undo(*impl_, *found, preview, origin, now).run();
+}
+
+}  // namespace postern::store
