@@ -6,11 +6,9 @@
 #include "store/pages.h"
 #include "store/swap.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <sys/stat.h>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace postern::store {
@@ -69,20 +67,6 @@ Result<std::unique_ptr<Env>> open_new(const Env& old, const std::filesystem::pat
   if (done) done = sync_directory(old.directory());
   if (!done) return std::unexpected(done.error());
   return env;
-}
-
-// How many are left at the end.
-Result<int> wait_for_readers(const Env& env, std::chrono::milliseconds patience) {
-  constexpr std::chrono::milliseconds longest_pause{100};
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  for (std::chrono::milliseconds pause{1};; pause = std::min(pause * 2, longest_pause)) {
-    if (auto cleared = env.clear_stale_readers(); !cleared) {
-      return std::unexpected(cleared.error());
-    }
-    const int readers = env.readers();
-    if (readers == 0 || std::chrono::steady_clock::now() >= deadline) return readers;
-    std::this_thread::sleep_for(pause);
-  }
 }
 
 }  // namespace

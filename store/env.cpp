@@ -174,11 +174,19 @@ Result<std::unique_ptr<Env>> Env::open(const Settings& settings) {
   if (settings.create) {
     if (auto made = make_directory(settings.directory); !made) return std::unexpected(made.error());
   }
-  auto lock = keep_in_place(settings.directory);
+  std::unique_ptr<Env> replaced;
+  auto lock = keep_in_place(settings.directory, replaced);
   if (!lock) return std::unexpected(lock.error());
   auto env = open_guarded(settings);
-  if (!env || settings.read_only || !lock->held()) return env;
-  if (auto cleared = clear_old_mark(**env); !cleared) return std::unexpected(cleared.error());
+  if (!env) return env;
+  if (!settings.read_only && lock->held()) {
+    if (auto cleared = clear_old_mark(**env); !cleared) return std::unexpected(cleared.error());
+  }
+  lock->release();
+  if (replaced) {
+    auto left = wait_for_readers(*replaced, DirectoryLock::longest);
+    if (!left) return std::unexpected(left.error());
+  }
   return env;
 }
 

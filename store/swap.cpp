@@ -2,11 +2,13 @@
 
 #include "store/txn.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
 #include <sys/stat.h>
 #include <system_error>
+#include <thread>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -51,16 +53,20 @@ Result<void> put_files_in_place(const std::filesystem::path& directory,
   return remove_workshop(workshop);
 }
 
-Result<bool> is_marked(const std::filesystem::path& directory) {
+// The environment in there if it is marked, otherwise nothing.
+Result<std::unique_ptr<Env>> open_marked(const std::filesystem::path& directory) {
   auto env = Env::open_guarded({directory, true, false, 0});
-  if (!env) return std::unexpected(env.error());
+  if (!env) return env;
   auto txn = Txn::read(**env);
   if (!txn) return std::unexpected(txn.error());
-  return is_moved(*txn);
+  auto moved = is_moved(*txn);
+  if (!moved) return std::unexpected(moved.error());
+  return *moved ? *std::move(env) : nullptr;
 }
 
 // Nobody opens anything meanwhile.
-Result<void> settle_workshop(const std::filesystem::path& directory) {
+Result<void> settle_workshop(const std::filesystem::path& directory,
+                             std::unique_ptr<Env>& replaced) {
   const auto workshop = workshop_of(directory);
   if (!is_there(workshop)) return {};
   const auto dead = DirectoryLock::is_free(workshop);
@@ -68,27 +74,45 @@ Result<void> settle_workshop(const std::filesystem::path& directory) {
   if (!*dead) return {};
   // What is to become of it is for a person to say: nothing is opened anyway.
   if (!is_there(data_file(directory))) return {};
-  bool forward = !is_there(data_file(workshop)) && is_there(lock_file(workshop));
+  const bool begun = !is_there(data_file(workshop)) && is_there(lock_file(workshop));
   if (is_there(data_file(workshop))) {
-    auto marked = is_marked(directory);
+    auto marked = open_marked(directory);
     if (!marked) return std::unexpected(marked.error());
-    forward = *marked;
+    replaced = *std::move(marked);
   }
-  return forward ? put_files_in_place(directory, [] {}) : remove_workshop(workshop);
+  if (!begun && !replaced) return remove_workshop(workshop);
+  return put_files_in_place(directory, [] {});
 }
 
 }  // namespace
 
-Result<DirectoryLock> keep_in_place(const std::filesystem::path& directory) {
+Result<DirectoryLock> keep_in_place(const std::filesystem::path& directory,
+                                    std::unique_ptr<Env>& replaced) {
   auto shared = DirectoryLock::take(directory, DirectoryLock::Kind::shared);
   if (!shared || !shared->held() || !is_there(workshop_of(directory))) return shared;
   shared->release();
   auto alone = DirectoryLock::take(directory, DirectoryLock::Kind::alone);
   if (!alone || !alone->held()) return alone;
-  auto settled = settle_workshop(directory);
-  // Who may not rename may still read: nobody has written to the new files, they have no place yet.
-  if (settled || ::access(directory.c_str(), W_OK) != 0) return alone;
-  return std::unexpected(settled.error());
+  if (auto settled = settle_workshop(directory, replaced); !settled) {
+    replaced.reset();
+    // Who may not rename may still read: nobody has written to the new files, they have no place
+    // yet.
+    if (::access(directory.c_str(), W_OK) == 0) return std::unexpected(settled.error());
+  }
+  return alone;
+}
+
+Result<int> wait_for_readers(const Env& old, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds longest_pause{100};
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (std::chrono::milliseconds pause{1};; pause = std::min(pause * 2, longest_pause)) {
+    if (auto cleared = old.clear_stale_readers(); !cleared) {
+      return std::unexpected(cleared.error());
+    }
+    const int readers = old.readers();
+    if (readers == 0 || std::chrono::steady_clock::now() >= deadline) return readers;
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 Result<void> clear_old_mark(const Env& env) {

@@ -17,8 +17,10 @@
 #include "store/env.h"
 #include "store/location.h"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <memory>
 
 namespace postern::store {
 
@@ -29,8 +31,14 @@ class Txn;
 }
 
 // Shared, for opening what lies in there: while it is held the two files stay. First finishes or
-// clears away what a dead process left. Errc::busy where that takes too long.
-[[nodiscard]] Result<DirectoryLock> keep_in_place(const std::filesystem::path& directory);
+// clears away what a dead process left; `replaced` is then the environment of the files that had to
+// go. Errc::busy where that takes too long.
+[[nodiscard]] Result<DirectoryLock> keep_in_place(const std::filesystem::path& directory,
+                                                  std::unique_ptr<Env>& replaced);
+
+// Until nobody reads the old files any more, so that nobody answers from them while a change to the
+// new ones is acknowledged. How many are left when `patience` is over.
+[[nodiscard]] Result<int> wait_for_readers(const Env& old, std::chrono::milliseconds patience);
 
 // A mark that nobody stands behind, in a file that was copied from between steps 1 and 2. Of a
 // store that is kept in place.

@@ -156,8 +156,8 @@ class Kills:
         try:
             path = self.file_of_rows()
             path.rename(place / "inbox" / path.name)
-            with Client(gate.address) as client:
-                for _ in range(self.random.randrange(1, 20)):
+            for _ in range(self.random.randrange(1, 20)):
+                with Client(gate.address) as client:
                     client.envelope([f"some{self.random.randrange(1000)}@example.org", "first@example.org"])
             # Somewhere in the folder's import: after a random number of changes of others, not of seconds.
             for _ in range(self.random.randrange(1, 12)):

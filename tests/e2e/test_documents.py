@@ -36,9 +36,10 @@ def commands(document):
 
 
 def same(text):
-    """Without what differs from day to day."""
+    """Without what differs from day to day, from user to user, and from hold to hold."""
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z?", "TIME", text)
     text = re.sub(r"\d{4}-\d\d-\d\d", "DATE", text.replace("2999-01-01", "FAR AWAY"))
+    text = re.sub(r"\b[0-9a-f]{32}\b", "HOLD", re.sub(r"\bby \S+, postern", "by USER, postern", text))
     return [line.rstrip() for line in text.replace("\r", "").splitlines()]
 
 

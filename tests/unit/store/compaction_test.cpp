@@ -326,6 +326,38 @@ TEST_CASE("killed after any step it leaves the old store or the new one, whole a
   }
 }
 
+TEST_CASE("who finishes what was killed waits, too, until nobody reads the old file") {
+  const TemporaryDirectory directory;
+  const auto& path = directory.path();
+  fill(path, 0, 10);
+  const Child compacting([&] { return compact_in_child(path, "marked"); });
+  int opened[2];
+  REQUIRE(::pipe2(opened, O_CLOEXEC) == 0);
+  const Child finishing([&] {
+    auto store = Store::open(options_at(path, Mode::read_write));
+    return store && ::write(opened[1], "x", 1) == 1 ? 0 : 1;
+  });
+  const auto old = open(path, Mode::read_write);
+  auto reader = old->reader();
+  REQUIRE(reader);
+  REQUIRE(compacting.run() == -1);
+  const auto inode = inode_of(data_file(path));
+  finishing.go();
+  while (inode_of(data_file(path)) == inode) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  // It is in place, and not in use before this reader is gone.
+  REQUIRE(::fcntl(opened[0], F_SETFL, O_NONBLOCK) == 0);
+  char octet = 0;
+  CHECK(found_by(**reader, "reader1@example.com") == 1);
+  CHECK(::read(opened[0], &octet, 1) == -1);
+  reader->reset();
+  CHECK(finishing.wait() == 0);
+  CHECK(::read(opened[0], &octet, 1) == 1);
+  ::close(opened[0]);
+  ::close(opened[1]);
+}
+
 TEST_CASE("who opens the store meanwhile reads what is there") {
   const TemporaryDirectory directory;
   const auto& path = directory.path();
