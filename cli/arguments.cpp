@@ -322,6 +322,10 @@ class Grammar {
         ->required()
         ->type_name("")
         ->check(said());
+    text(page, "--forgotten", restore_.forgotten,
+         "The file of forgotten hashes of the store that was lost (as the configuration has it, or "
+         "beside the store)",
+         "FILE");
     where(page, restore_.where);
   }
 

@@ -78,7 +78,7 @@ std::expected<std::vector<std::vector<policy::Hold>>, int> lift_holds(
   for (const auto& address : addresses) {
     for (auto lift : lifts) {
       lift.address = address;
-      lift.consent = lift.consent && !address.is_domain();
+      lift.consent = lift.consent && !address.is_domain() && !address.is_digest();
       changes.emplace_back(std::move(lift));
     }
   }

@@ -1,8 +1,10 @@
 #include "cli/context.h"
 
 #include "base/config_values.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/run.h"
+#include "store/digests.h"
 
 #include <algorithm>
 
@@ -36,6 +38,11 @@ std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
   std::vector<policy::CanonicalAddress> addresses;
   int status = exit_done;
   for (const auto& text : texts) {
+    const std::string digest = to_lower(trim(text));
+    if (domains_allowed && store::is_digest(digest)) {
+      addresses.push_back({digest});
+      continue;
+    }
     auto address = policy::parse_contact(text, domains_allowed);
     if (address) {
       addresses.push_back(*std::move(address));

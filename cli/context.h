@@ -42,7 +42,7 @@ template <class Function>
   return outcome;
 }
 
-// Every address that is none is named.
+// Every address that is none is named. Where domains are, entries of hash lists are allowed too.
 [[nodiscard]] std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
     std::span<const std::string> texts, bool domains_allowed);
 

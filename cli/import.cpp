@@ -9,6 +9,7 @@
 #include "store/exchange.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -17,6 +18,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace postern::cli {
 namespace {
@@ -155,12 +157,16 @@ int list(const ImportOptions& options) {
                                  {"unchanged", one.counts.unchanged},
                                  {"returned", one.counts.returned},
                                  {"kept", one.counts.kept},
+                                 {"ignored", one.counts.ignored},
                                  {"rejected", one.counts.rejected}};
       say(object);
     } else {
-      say(fmt::format("{} {} ({}, {}): {} rows: {} added, {} unchanged, {} rejected; {}; {}",
-                      format_time(one.started), one.name, one_line(one.file), one.format,
-                      one.counts.rows, one.counts.added, one.counts.unchanged, one.counts.rejected,
+      store::ImportSummary counts;
+      counts.counts = one.counts;
+      counts.counts.kept = 0;
+      say(fmt::format("{} {} ({}, {}): {}{}; {}; {}", format_time(one.started), one.name,
+                      one_line(one.file), one.format, describe(counts),
+                      one.counts.kept == 0 ? "" : fmt::format(", {} kept", one.counts.kept),
                       one_line(one.by), state));
     }
   }
@@ -186,17 +192,71 @@ int undo(const ImportOptions& options) {
   say(fmt::format("{} of {} ({}, {} rows): {}{} holds lifted, {} consents withdrawn", import.name,
                   format_date(import.started), one_line(import.file), import.counts.rows,
                   options.dry_run ? "would undo it: " : "", done->lifted, done->withdrawn));
-  if (done->shared != 0) say(fmt::format("  {} stay: another import said the same", done->shared));
+  if (done->shared != 0) {
+    say(
+        fmt::format("  {} stay, which other imports said too: {}; they go when those are undone as "
+                    "well",
+                    done->shared, fmt::join(done->shared_with, ", ")));
+  }
   if (done->gone != 0) say(fmt::format("  {} were lifted before", done->gone));
   return exit_done;
 }
 
+// A store that a dry run would make: somewhere else, and gone with it.
+class Rehearsal {
+ public:
+  // Where to work: as `where` says if there is a store, or nothing is rehearsed.
+  static std::expected<Rehearsal, int> make(const ImportOptions& options) {
+    Rehearsal rehearsal{options.where};
+    if (!options.dry_run) return rehearsal;
+    const auto settings = load_settings(options.where);
+    if (!settings) return std::unexpected(settings.error());
+    std::error_code error;
+    if (std::filesystem::exists(settings->config.store_path / "data.mdb", error)) return rehearsal;
+    std::string name =
+        (std::filesystem::temp_directory_path(error) / "postern-dry-run-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+      return std::unexpected(complain({Errc::io, name + ": cannot be made"}));
+    }
+    rehearsal.folder_ = std::make_unique<Folder>(name);
+    rehearsal.where_.store = name;
+    return rehearsal;
+  }
+  [[nodiscard]] const Where& where() const { return where_; }
+  [[nodiscard]] bool elsewhere() const { return folder_ != nullptr; }
+
+ private:
+  struct Folder {
+    explicit Folder(std::filesystem::path the_path) : path(std::move(the_path)) {}
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    std::filesystem::path path;
+  };
+  explicit Rehearsal(Where where) : where_(std::move(where)) {}
+  Where where_;
+  std::unique_ptr<Folder> folder_;
+};
+
 int import_files(const ImportOptions& options, store::ImportOptions& how) {
   const auto sources = open_files(options.files);
   if (!sources) return sources.error();
+  if (!options.rejected.empty()) {
+    if (sources->size() > 1) return wrong_call("--rejected: for one file at a time");
+    std::error_code error;
+    if (std::filesystem::equivalent(options.rejected, sources->front().path, error) && !error) {
+      return wrong_call("--rejected: that is the file to import");
+    }
+  }
   const bool named = !options.where.store.empty() || !options.where.config.empty();
-  const auto mode = named && !options.dry_run ? store::Mode::create : store::Mode::read_write;
-  auto context = open_context(options.where, mode);
+  const auto rehearsal = Rehearsal::make(options);
+  if (!rehearsal) return rehearsal.error();
+  const bool creates = rehearsal->elsewhere() || (named && !options.dry_run);
+  auto context =
+      open_context(rehearsal->where(), creates ? store::Mode::create : store::Mode::read_write);
   if (!context) return context.error();
   if (!options.stream.empty()) {
     const auto scope = hold_scope(*context, options.stream);

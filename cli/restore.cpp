@@ -9,6 +9,8 @@
 #include "store/forgotten.h"
 
 #include <cstdint>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -32,8 +34,14 @@ int restore(const RestoreOptions& options) {
   const auto settings = load_settings(options.where);
   if (!settings) return settings.error();
   const Config& config = settings->config;
-  const auto ledger =
-      config.forgotten.empty() ? store::default_ledger(config.store_path) : config.forgotten;
+  std::filesystem::path ledger = options.forgotten;
+  if (ledger.empty()) ledger = config.forgotten;
+  if (ledger.empty()) ledger = store::default_ledger(config.store_path);
+  std::error_code error;
+  const bool listed = std::filesystem::exists(ledger, error);
+  if (!listed && !options.forgotten.empty()) {
+    return complain({Errc::not_found, fmt::format("{}: there is no such file", ledger.string())});
+  }
   std::uint64_t forgotten = 0;
   const auto forget_again = [&](store::Store& store) -> Result<void> {
     const auto done = store.forget_again(ledger, current_time());
@@ -47,6 +55,12 @@ int restore(const RestoreOptions& options) {
       forget_again);
   if (!done) return complain(done.error());
   say(fmt::format("{}: restored from {}", config.store_path.string(), one_line(options.backup)));
+  if (!listed) {
+    warn(
+        fmt::format("there is no {}: whoever was forgotten since the backup is back; if the store "
+                    "that was lost had such a file, restore again with --forgotten FILE",
+                    ledger.string()));
+  }
   if (forgotten == 0) return exit_done;
   say(fmt::format("{} contacts that were forgotten since are forgotten again", forgotten));
   return compact_restored(*settings);

@@ -49,7 +49,7 @@ int resubscribe(const ResubscribeOptions& options) {
   for (std::size_t i = 0; i < addresses->size(); ++i) {
     const auto& address = (*addresses)[i];
     const auto& lifted = (*outcomes)[i];
-    const auto consent = address.is_domain()
+    const auto consent = address.is_domain() || address.is_digest()
                              ? std::string()
                              : "consent to " + describe(scopes->front()) + " recorded; ";
     say(one_line(address.text) + ": " + consent +

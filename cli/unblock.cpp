@@ -25,7 +25,7 @@ int unblock(const UnblockOptions& options) {
   for (std::size_t i = 0; i < addresses->size(); ++i) {
     const auto& address = (*addresses)[i];
     say(one_line(address.text) + ((*outcomes)[i].empty() ? ": was not blocked" : ": unblocked"));
-    if (address.is_domain()) continue;
+    if (address.is_domain() || address.is_digest()) continue;
     if (const auto said = say_what_stands(*context, address); !said) return complain(said.error());
   }
   return exit_done;

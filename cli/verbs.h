@@ -115,7 +115,7 @@ int backup(const BackupOptions& options);
 
 struct RestoreOptions {
   Where where;
-  std::string backup;
+  std::string backup, forgotten;
 };
 int restore(const RestoreOptions& options);
 

@@ -105,6 +105,7 @@ Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) 
       if (*met) return **std::move(met);
     } else {
       except = change.except;
+      add_own_words(change, target.contact, except);
     }
   }
   for (const Scope& scope : except) {
@@ -123,6 +124,22 @@ Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) 
   return Outcome{};
 }
 
+// What the contact itself lifted of a hold whose import was undone: it binds the hold that comes in
+// its place.
+void Batch::add_own_words(const PlaceHold& change, const policy::Contact& contact,
+                          std::vector<Scope>& except) {
+  for (const policy::HoldId& name : change.known_as) {
+    for (std::uint32_t times = 0;; ++times) {
+      const policy::HoldId id = policy::again(name, times);
+      if (std::ranges::find(contact.holds, id, &policy::Hold::id) == contact.holds.end()) break;
+      for (const policy::Lift& lift : contact.lifts) {
+        if (lift.hold != id || lift.undo) continue;
+        if (std::ranges::find(except, lift.scope) == except.end()) except.push_back(lift.scope);
+      }
+    }
+  }
+}
+
 // The outcome, or nothing where the change says more than what is known.
 Result<std::optional<Outcome>> Batch::meet_known(const PlaceHold& change, const policy::Hold& known,
                                                  Target& target) {
@@ -134,17 +151,21 @@ Result<std::optional<Outcome>> Batch::meet_known(const PlaceHold& change, const 
 
 Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) {
   Outcome outcome;
+  // Lifted by the undoing of their imports alone: whoever comes back meanwhile has come back,
+  // though the same file is imported again.
+  std::vector<policy::HoldId> mistaken;
   for (const policy::Hold& hold : target.contact.holds) {
     if (std::ranges::find(change.kinds, hold.kind) == change.kinds.end()) continue;
     if (over(hold, now) || !intersect(hold.scope, change.scope)) continue;
+    if (change.consent && undone(hold, target.contact)) mistaken.push_back(hold.id);
     if (!lifted_for(hold, target.contact, change.scope)) outcome.lifted.push_back(hold);
   }
   if (outcome.lifted.empty() && !change.consent) {
     outcome.kind = Outcome::Kind::unchanged;
     return outcome;
   }
-  if (!outcome.lifted.empty()) {
-    policy::HoldsLifted lifted{.holds = {}, .scope = change.scope};
+  if (!outcome.lifted.empty() || !mistaken.empty()) {
+    policy::HoldsLifted lifted{.holds = std::move(mistaken), .scope = change.scope};
     for (const policy::Hold& hold : outcome.lifted) lifted.holds.push_back(hold.id);
     if (auto done = append(target, std::move(lifted), now, now, change.origin); !done) {
       return std::unexpected(done.error());
@@ -164,20 +185,24 @@ Result<Outcome> Batch::apply(const GiveConsent& change, Target& target, Time now
   auto held_by = what_holds(change, now);
   if (!held_by) return std::unexpected(held_by.error());
   Outcome outcome{.kind = Outcome::Kind::changed, .lifted = {}, .held_by = *std::move(held_by)};
-  const bool known =
-      std::ranges::any_of(target.contact.consents, [&](const policy::Consent& given) {
+  const auto known =
+      std::ranges::find_if(target.contact.consents, [&](const policy::Consent& given) {
         return given.scope == change.scope && (!change.date || given.date == *change.date) &&
                !policy::withdrawn(given, target.contact);
       });
-  if (!known) {
-    auto done = append(target, policy::ConsentGiven{change.scope}, change.date.value_or(now), now,
-                       change.origin);
+  const bool is_known = known != target.contact.consents.end();
+  Result<void> done;
+  if (is_known) {
+    done = repeat(target, policy::hold_id(known->event));
+  } else {
+    done = append(target, policy::ConsentGiven{change.scope}, change.date.value_or(now), now,
+                  change.origin);
     if (done) done = write(target);
-    if (!done) return std::unexpected(done.error());
   }
+  if (!done) return std::unexpected(done.error());
   if (outcome.held_by) {
     outcome.kind = Outcome::Kind::kept;
-  } else if (known) {
+  } else if (is_known) {
     outcome.kind = Outcome::Kind::unchanged;
   }
   return outcome;

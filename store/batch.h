@@ -71,6 +71,8 @@ class Batch {
   Result<Outcome> apply(const PlaceHold& change, Target& target, Time now);
   Result<Outcome> apply(const LiftHolds& change, Target& target, Time now);
   Result<Outcome> apply(const GiveConsent& change, Target& target, Time now);
+  static void add_own_words(const PlaceHold& change, const policy::Contact& contact,
+                            std::vector<policy::Scope>& except);
   Result<std::optional<Outcome>> meet_known(const PlaceHold& change, const policy::Hold& known,
                                             Target& target);
   Result<std::optional<policy::Hold>> what_holds(const GiveConsent& change, Time now);

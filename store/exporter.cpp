@@ -135,6 +135,8 @@ class Exporter {
   }
   [[nodiscard]] bool wanted(const policy::Consent& consent, const policy::Contact& contact) const {
     if (policy::withdrawn(consent, contact)) return false;
+    // A tool that takes a hash list takes every entry for one who left.
+    if (options_.hashed && options_.status != rows::Status::subscribed) return false;
     if (options_.since && consent.date < *options_.since) return false;
     if (options_.status && *options_.status != rows::Status::subscribed) return false;
     return stream_ == nullptr || permission_covers(consent.scope, *stream_, *options_.streams);
@@ -191,7 +193,8 @@ class Exporter {
     std::vector<std::string> words;
     for (const policy::Lift& lift : contact.lifts) {
       if (lift.hold != hold.id) continue;
-      words.push_back(lift.scope.kind == Scope::Kind::stream ? lift.scope.stream : "marketing");
+      words.push_back(lift.scope.kind == Scope::Kind::stream ? lift.scope.stream
+                                                             : std::string(rows::every_marketing));
     }
     return words;
   }
@@ -229,7 +232,13 @@ class Exporter {
     }
     policy::Contact standing;
     for (const policy::Hold& hold : record.contact.holds) {
-      if (wanted(hold, record.contact)) standing.holds.push_back(hold);
+      if (!wanted(hold, record.contact)) continue;
+      if (!options_.reason.empty()) {
+        auto entry = store_.event(hold.event);
+        if (!entry) return std::unexpected(entry.error());
+        if (!contains_nocase(entry->note, options_.reason)) continue;
+      }
+      standing.holds.push_back(hold);
     }
     const auto hold = foremost(standing, Scope{}, options_.now);
     if (!hold) return {};

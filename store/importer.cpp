@@ -182,7 +182,8 @@ class Importer {
     if (!more) return {};
     note_events(*batch, before);
     add(import_.counts, pending.counts);
-    if (!*more) import_.ended = options_.now;
+    // A file that was read in part only is not done.
+    if (!*more && !summary_.error) import_.ended = options_.now;
     if (!options_.dry_run) {
       if (auto kept = put_import(batch->txn(), impl.tables, import_); !kept) return kept;
       batch->touch();

@@ -70,9 +70,8 @@ std::vector<Scope> scopes_of(const std::string& name, Status status,
   return scopes;
 }
 
-// The importer's choice of a scope for a word of "except": the same words as in a row.
 Scope except_scope(const std::string& word) {
-  return word == "marketing" ? Scope{Scope::Kind::marketing, {}} : scope_of(word);
+  return word == rows::every_marketing ? Scope{Scope::Kind::marketing, {}} : named(word);
 }
 
 Result<Change> change_of(const rows::Row& row, const Statement& statement, Status status,

@@ -38,7 +38,8 @@ bool covers(const policy::Lift& lift, const policy::Hold& hold) {
   return lift.scope.kind == Scope::Kind::all || lift.scope == hold.scope;
 }
 
-// Nothing but the undoing of its import lifted it as a whole.
+}  // namespace
+
 bool undone(const policy::Hold& hold, const policy::Contact& contact) {
   const auto by = [&](bool undo) {
     return any_lift(hold, contact, [&](const policy::Lift& lift) {
@@ -47,8 +48,6 @@ bool undone(const policy::Hold& hold, const policy::Contact& contact) {
   };
   return by(true) && !by(false);
 }
-
-}  // namespace
 
 bool lifted_whole(const policy::Hold& hold, const policy::Contact& contact) {
   return any_lift(hold, contact, [&](const policy::Lift& lift) { return covers(lift, hold); });

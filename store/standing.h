@@ -12,6 +12,8 @@ namespace postern::store {
 
 // A lift names the hold and covers all that it binds.
 [[nodiscard]] bool lifted_whole(const policy::Hold& hold, const policy::Contact& contact);
+// Nothing but the undoing of its import lifted it as a whole.
+[[nodiscard]] bool undone(const policy::Hold& hold, const policy::Contact& contact);
 // A lift names the hold, for whatever scope.
 [[nodiscard]] bool touched(const policy::Hold& hold, const policy::Contact& contact);
 // A lift of `scope` would free nothing that is not free already.

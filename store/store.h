@@ -121,10 +121,11 @@ struct Stats {
 struct UndoSummary {
   ImportRecord import;
   std::uint64_t lifted = 0;
-  std::uint64_t withdrawn = 0;  // consents
-  std::uint64_t shared = 0;     // another import said the same: stays
-  std::uint64_t gone = 0;       // lifted already
-  bool was_undone = false;      // before; nothing is done then
+  std::uint64_t withdrawn = 0;           // consents
+  std::uint64_t shared = 0;              // another import said the same: stays
+  std::vector<std::string> shared_with;  // the names of such imports
+  std::uint64_t gone = 0;                // lifted already
+  bool was_undone = false;               // before; nothing is done then
 };
 struct ForgetSummary {
   std::uint64_t contacts = 0;  // spellings and digests

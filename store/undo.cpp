@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,7 +26,8 @@ constexpr std::size_t chunk = 5000;  // events of a commit
 // A hold or consent that may have to go.
 struct Item {
   ContactKey contact{};
-  policy::HoldId hold;  // what a lift of it names
+  policy::HoldId hold;    // what a lift of it names
+  bool repeated = false;  // it was another import's first; one of its own was looked at already
 };
 
 class Undo {
@@ -55,6 +59,7 @@ class Undo {
     if (!imports) return std::unexpected(imports.error());
     for (const ImportRecord& one : *imports) {
       if (one.undone || one.number == import_.number) undone_.push_back(one.number);
+      names_.emplace(one.number, one.name);
     }
     return {};
   }
@@ -88,11 +93,8 @@ class Undo {
         return std::unexpected(store_.env->damaged("the record of an event"));
       }
       if (record.import != import_.number) continue;
-      const policy::EventId id = event_id(key);
-      if (const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts)) {
-        items_.push_back({record.contact, placed->imported.value_or(policy::hold_id(id))});
-      } else if (std::holds_alternative<policy::ConsentGiven>(record.facts)) {
-        items_.push_back({record.contact, policy::hold_id(id)});
+      if (const auto id = identity(record.facts, event_id(key))) {
+        items_.push_back({record.contact, *id});
       }
     }
     if (!more) return std::unexpected(more.error());
@@ -105,6 +107,7 @@ class Undo {
                 [&](const Txn& /*txn*/, Octets key, Octets value) -> Result<void> {
                   Repeats repeats;
                   Item item;
+                  item.repeated = true;
                   OctetReader in(key);
                   in.raw(item.contact);
                   in.raw(item.hold.octets);
@@ -141,7 +144,13 @@ class Undo {
     for (const policy::Consent& consent : contact.consents) {
       if (policy::hold_id(consent.event) != item.hold) continue;
       if (policy::withdrawn(consent, contact)) {
-        ++summary_.gone;
+        if (!item.repeated) ++summary_.gone;
+        return {};
+      }
+      auto shared = said_elsewhere(batch, item);
+      if (!shared) return std::unexpected(shared.error());
+      if (*shared) {
+        ++summary_.shared;
         return {};
       }
       ++summary_.withdrawn;
@@ -150,10 +159,10 @@ class Undo {
     const auto hold = std::ranges::find(contact.holds, item.hold, &policy::Hold::id);
     if (hold == contact.holds.end()) return {};
     if (lifted_whole(*hold, contact)) {
-      ++summary_.gone;
+      if (!item.repeated) ++summary_.gone;
       return {};
     }
-    auto shared = said_elsewhere(batch, item, *hold);
+    auto shared = said_elsewhere(batch, item);
     if (!shared) return std::unexpected(shared.error());
     if (*shared) {
       ++summary_.shared;
@@ -173,40 +182,78 @@ class Undo {
     return done;
   }
 
-  // By an import that is not undone, or by no import at all.
-  Result<bool> said_elsewhere(Batch& batch, const Item& item, const policy::Hold& hold) {
-    auto own = import_of(batch.txn(), hold.event);
-    if (!own) return std::unexpected(own.error());
-    if (!is_undone(*own)) return true;
+  // By an import that is not undone, or by no import at all: in an event of its own, or as one of
+  // those that said what stood already.
+  Result<bool> said_elsewhere(Batch& batch, const Item& item) {
+    auto by_event = said_in_events(batch.txn(), item);
+    if (!by_event) return by_event;
     std::array<std::uint8_t, 32> key{};
     std::ranges::copy(item.contact, key.begin());
     std::ranges::copy(item.hold.octets, key.begin() + 16);
     auto octets = batch.txn().get(store_.tables.repeated, key);
     if (!octets) return std::unexpected(octets.error());
-    if (!*octets) return false;
+    if (!*octets) return by_event;
     Repeats repeats;
     if (!decode(**octets, repeats)) {
       return std::unexpected(store_.env->damaged("a list of imports"));
     }
-    return repeats.more || !std::ranges::all_of(repeats.imports, [&](std::uint64_t number) {
-             return is_undone(number);
-           });
+    bool shared = *by_event || repeats.more;
+    for (const std::uint64_t number : repeats.imports) {
+      if (is_undone(number)) continue;
+      shared = true;
+      share_with(number);
+    }
+    return shared;
   }
 
-  Result<std::uint64_t> import_of(const Txn& txn, const policy::EventId& event) {
-    auto octets = txn.get(store_.tables.events, event_key(event));
-    if (!octets) return std::unexpected(octets.error());
-    EventRecord record;
-    if (!*octets || !decode(**octets, record)) {
-      return std::unexpected(store_.env->damaged("the record of an event"));
+  Result<bool> said_in_events(const Txn& txn, const Item& item) {
+    auto cursor = Cursor::open(txn, store_.tables.by_contact);
+    if (!cursor) return std::unexpected(cursor.error());
+    bool said = false;
+    auto more = cursor->at(item.contact);
+    for (; more && *more; more = cursor->next_of_key()) {
+      EventKey key{};
+      OctetReader(cursor->value()).raw(key);
+      auto octets = txn.get(store_.tables.events, key);
+      if (!octets) return std::unexpected(octets.error());
+      EventRecord record;
+      if (!*octets || !decode(**octets, record)) {
+        return std::unexpected(store_.env->damaged("the record of an event"));
+      }
+      if (identity(record.facts, event_id(key)) != item.hold || is_undone(record.import)) continue;
+      said = true;
+      share_with(record.import);
     }
-    return record.import;
+    if (!more) return std::unexpected(more.error());
+    return said;
+  }
+
+  // What a lift of it names.
+  static std::optional<policy::HoldId> identity(const policy::Facts& facts,
+                                                const policy::EventId& event) {
+    if (const auto* placed = std::get_if<policy::HoldPlaced>(&facts)) {
+      return placed->imported.value_or(policy::hold_id(event));
+    }
+    if (std::holds_alternative<policy::ConsentGiven>(facts)) return policy::hold_id(event);
+    return std::nullopt;
+  }
+
+  void share_with(std::uint64_t number) {
+    const auto name = names_.find(number);
+    if (name == names_.end()) return;
+    auto& names = summary_.shared_with;
+    if (std::ranges::find(names, name->second) == names.end()) names.push_back(name->second);
   }
 
   Result<void> mark() {
     const std::lock_guard lock(store_.write_mutex);
     auto batch = Batch::begin(*store_.env, store_.tables, store_.hasher, store_.rules);
     if (!batch) return std::unexpected(batch.error());
+    auto fresh = get_import(batch->txn(), store_.tables, import_.number);
+    if (!fresh) return std::unexpected(fresh.error());
+    if (!*fresh || (*fresh)->last != import_.last) {
+      return fail(Errc::busy, "the import is still under way: undo it again when it has ended");
+    }
     import_.undone = now_;
     if (auto put = put_import(batch->txn(), store_.tables, import_); !put) return put;
     batch->touch();
@@ -219,6 +266,7 @@ class Undo {
   Origin origin_;
   Time now_;
   std::vector<std::uint64_t> undone_;  // this one too
+  std::map<std::uint64_t, std::string> names_;
   std::vector<Item> items_;
   UndoSummary summary_;
 };

@@ -232,7 +232,9 @@ class Reader {
     }
     civil_.day = day_first ? first : *second;
     civil_.month = day_first ? *second : first;
-    return true;
+    // Whoever said the order was wrong about the file: its other dates are not what they seem.
+    ambiguous_ = separator != '.' && civil_.month > 12 && civil_.day <= 12;
+    return !ambiguous_;
   }
 
   [[nodiscard]] bool clock() {

@@ -14,7 +14,7 @@ struct DateReading {
   enum class Kind : std::uint8_t {
     none,       // empty, "-", "null", "0000-00-00", or before 1971: what stands where none is known
     time,       //
-    ambiguous,  // 03/04/2026, and nobody said which is the day
+    ambiguous,  // 03/04/2026, and nobody said which is the day; or it contradicts what was said
     unreadable
   };
   Kind kind = Kind::none;

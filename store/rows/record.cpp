@@ -52,7 +52,11 @@ Result<std::vector<std::string>> read_except(std::string_view text) {
   std::vector<std::string> streams;
   for_each_part(text, " ,", [&](std::string_view part) { streams.emplace_back(part); });
   for (const std::string& stream : streams) {
-    if (auto wrong = config::check_name(stream); !wrong.empty()) return invalid("except: " + wrong);
+    if (stream == every_marketing) continue;
+    // "all" too: such a hold would be none.
+    if (auto wrong = config::check_stream_name(stream); !wrong.empty()) {
+      return invalid("except: " + wrong);
+    }
   }
   return streams;
 }
@@ -126,10 +130,11 @@ Result<std::optional<Time>> Record::date(std::string_view text) {
       return reading.time;
     case DateReading::Kind::ambiguous:
       stop_ = true;
-      return invalid(
-          fmt::format("'{}' may be two dates: say --dates dmy where the day comes "
-                      "first, or --dates mdy where the month does",
-                      printable(text, 60)));
+      return invalid(fmt::format(
+          "'{}' {}: say --dates dmy where the day comes first, or --dates mdy where the "
+          "month does",
+          printable(text, 60),
+          dates_ == DateOrder::ask ? "may be two dates" : "contradicts --dates"));
     case DateReading::Kind::unreadable:
       break;
   }

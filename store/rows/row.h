@@ -21,6 +21,9 @@ enum class Status : std::uint8_t { subscribed, unsubscribed, bounced, complained
 // "opted-out", ... (case, accents, blanks, "-" and "_" do not matter). nullopt: not known.
 [[nodiscard]] std::optional<Status> parse_status(std::string_view text);
 
+// The word among the streams of `except` that is no stream's name: every marketing stream.
+inline constexpr std::string_view every_marketing = "@marketing";
+
 // One thing that a row says. A row of HubSpot says several; one of SendGrid's blocks says nothing.
 struct Statement {
   std::optional<Status> status;  // nullopt: the row does not say; the caller's choice

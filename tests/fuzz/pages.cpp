@@ -41,7 +41,8 @@ std::string make_octets() {
       store::PlaceHold hold;
       hold.address.text = i < 300 ? "often@example.com" : std::to_string(i) + "@example.com";
       hold.scope = {policy::Scope::Kind::stream, "stream" + std::to_string(i % 300)};
-      hold.origin = {.source = "fuzz", .note = std::string(static_cast<std::size_t>(i), 'x')};
+      hold.origin.source = "fuzz";
+      hold.origin.note = std::string(static_cast<std::size_t>(i), 'x');
       changes.emplace_back(std::move(hold));
     }
     require((*made)->change(changes, postern::Time{}).has_value());

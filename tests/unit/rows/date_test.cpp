@@ -139,6 +139,6 @@ TEST_CASE("a date that could be two is asked about") {
     CHECK(read(input, DateOrder::month_first) == month_first);
   }
   // Where the caller said which, a date that cannot be so shows that it is not so.
-  CHECK(read("12/25/2026", DateOrder::day_first) == "unreadable");
-  CHECK(read("25/12/2026", DateOrder::month_first) == "unreadable");
+  CHECK(read("12/25/2026", DateOrder::day_first) == "ambiguous");
+  CHECK(read("25/12/2026", DateOrder::month_first) == "ambiguous");
 }

@@ -123,6 +123,51 @@ TEST_CASE("undo lifts what the import alone put there, and the same file places 
   check_sound(*store);
 }
 
+TEST_CASE("undo and import again: what the contact said meanwhile stays said") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  const std::string file = "email,date\npart@x.example,2024-01-01\nback@x.example,2024-01-01\n";
+  const auto first = import(*store, file);
+  apply(*store, lift("part@x.example", {HoldKind::unsubscribed}, stream("news"), true));
+  undo(*store, first.import);
+  apply(*store, lift("back@x.example", {HoldKind::unsubscribed}, all(), true));
+  const auto again = import(*store, file);
+  CHECK(again.counts.added == 1);
+  CHECK(again.counts.returned == 1);
+  CHECK(verdict(*store, "back@x.example").allowed());
+  CHECK_FALSE(verdict(*store, "part@x.example").allowed());
+  StreamConfig news;
+  news.name = "news";
+  const policy::Streams streams({news});
+  auto reader = store->reader();
+  policy::Findings findings;
+  REQUIRE((*reader)->find(contact("part@x.example"), findings));
+  CHECK(policy::decide(findings, *streams.find("news"), streams, day(100)).allowed());
+  check_sound(*store);
+}
+
+TEST_CASE("undo: what another import said of the end, or of a consent, stays") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  const std::string head = "address,status,date,until\n";
+  const auto first = import(*store, head + "a@x.example,blocked,2024-01-01,2030-01-01\n");
+  import(*store, head + "a@x.example,blocked,2024-01-01,2031-01-01\n");
+  const auto done = undo(*store, first.import);
+  CHECK(done.lifted == 0);
+  CHECK(done.shared == 1);
+  CHECK(done.shared_with.size() == 1);
+  CHECK_FALSE(verdict(*store, "a@x.example").allowed());
+
+  ImportOptions options;
+  options.status = rows::Status::subscribed;
+  options.source = "form";
+  const auto form = import(*store, "email\nb@x.example\n", options);
+  const auto again = import(*store, "email\nb@x.example\n", options);
+  CHECK(undo(*store, form.import).withdrawn == 0);
+  CHECK(undo(*store, again.import).withdrawn == 1);
+  check_sound(*store);
+}
+
 TEST_CASE("the contact's own word is its own hold, though an import said the same") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
@@ -197,6 +242,8 @@ TEST_CASE("a store's own export brings back nobody's hold, and partial lifts com
   apply(*store, hold("back@x.example"));
   apply(*store, hold("part@x.example"));
   apply(*store, lift("part@x.example", {HoldKind::unsubscribed}, stream("news")));
+  apply(*store, hold("named@x.example", HoldKind::unsubscribed, all()));
+  apply(*store, lift("named@x.example", {HoldKind::unsubscribed}, stream("marketing")));
   for (const auto format : {ExportFormat::csv, ExportFormat::jsonl}) {
     std::ostringstream out;
     ExportOptions how;
@@ -204,7 +251,8 @@ TEST_CASE("a store's own export brings back nobody's hold, and partial lifts com
     how.now = day(1);
     REQUIRE(export_rows(*store, out, how));
     const auto other = open(directory.path() / (format == ExportFormat::csv ? "csv" : "jsonl"));
-    CHECK(import(*other, out.str()).counts.added == 2);
+    CHECK(import(*other, out.str()).counts.added == 3);
+    CHECK_FALSE(verdict(*other, "named@x.example").allowed());
     StreamConfig news;
     news.name = "news";
     const policy::Streams streams({news});
@@ -222,7 +270,7 @@ TEST_CASE("a store's own export brings back nobody's hold, and partial lifts com
   apply(*store, lift("back@x.example", {HoldKind::unsubscribed}, marketing()));
   const auto again = import(*store, out.str());
   CHECK(again.counts.returned == 1);
-  CHECK(again.counts.unchanged == 1);
+  CHECK(again.counts.unchanged == 2);
   CHECK(verdict(*store, "back@x.example").allowed());
 }
 
