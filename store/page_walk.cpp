@@ -312,7 +312,9 @@ class Walk {
   // A row of the list of free pages: how many, and their numbers, falling.
   void collect(Octets row, PageSet& free) {
     std::vector<std::uint64_t> numbers(row.size() / sizeof(std::uint64_t));
-    std::memcpy(numbers.data(), row.data(), numbers.size() * sizeof(std::uint64_t));
+    if (!numbers.empty()) {
+      std::memcpy(numbers.data(), row.data(), numbers.size() * sizeof(std::uint64_t));
+    }
     if (numbers.empty() || numbers[0] >= numbers.size()) {
       return complain(meta_.free.root, free_table, "a row of it has another length than it says");
     }
