@@ -136,16 +136,19 @@ class Importer {
     bool first = true;
     Sorter::Record record;
     auto more = sorter_.next(record);
-    bool may_reopen = options_.may_reopen;
+    // Compactions may follow each other.
+    constexpr int most_reopenings = 10;
+    int reopened = 0;
     do {
       auto done = write_chunk(record, more, first);
-      if (!done && !begun_ && may_reopen && store_.must_reopen()) {
-        may_reopen = false;
+      if (!done && !begun_ && options_.may_reopen && reopened < most_reopenings &&
+          store_.must_reopen()) {
+        ++reopened;
         done = store_.reopen();
         if (done) continue;
       }
       if (!done) return done;
-      may_reopen = options_.may_reopen;
+      reopened = 0;
       first = false;
       if (more && *more) std::this_thread::sleep_for(turn_for_others);
     } while (more && *more);

@@ -143,34 +143,27 @@ class Undo {
     policy::Contact& contact = target->contact;
     for (const policy::Consent& consent : contact.consents) {
       if (policy::hold_id(consent.event) != item.hold) continue;
-      if (policy::withdrawn(consent, contact)) {
-        if (!item.repeated) ++summary_.gone;
-        return {};
-      }
-      auto shared = said_elsewhere(batch, item);
-      if (!shared) return std::unexpected(shared.error());
-      if (*shared) {
-        ++summary_.shared;
-        return {};
-      }
-      ++summary_.withdrawn;
-      return lift(batch, *target, item.hold, consent.scope);
+      return lift_unless(policy::withdrawn(consent, contact), batch, *target, item, consent.scope,
+                         summary_.withdrawn);
     }
     const auto hold = std::ranges::find(contact.holds, item.hold, &policy::Hold::id);
     if (hold == contact.holds.end()) return {};
-    if (lifted_whole(*hold, contact)) {
+    return lift_unless(lifted_whole(*hold, contact), batch, *target, item, hold->scope,
+                       summary_.lifted);
+  }
+
+  // Not where it is gone already, or another import said the same. The scope is a copy: the contact
+  // changes under it.
+  Result<void> lift_unless(bool gone, Batch& batch, Batch::Target& target, const Item& item,
+                           policy::Scope scope, std::uint64_t& count) {
+    if (gone) {
       if (!item.repeated) ++summary_.gone;
       return {};
     }
     auto shared = said_elsewhere(batch, item);
     if (!shared) return std::unexpected(shared.error());
-    if (*shared) {
-      ++summary_.shared;
-      return {};
-    }
-    ++summary_.lifted;
-    const policy::Scope scope = hold->scope;
-    return lift(batch, *target, item.hold, scope);
+    ++(*shared ? summary_.shared : count);
+    return *shared ? Result<void>{} : lift(batch, target, item.hold, scope);
   }
 
   Result<void> lift(Batch& batch, Batch::Target& target, const policy::HoldId& id,
