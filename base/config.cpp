@@ -132,6 +132,11 @@ std::string spelled(const std::filesystem::path& folder) {
   return (path.has_filename() ? path : path.parent_path()).string();
 }
 
+bool is_within(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+  const auto to = inner.lexically_normal().lexically_relative(outer.lexically_normal());
+  return !to.empty() && *to.begin() != "..";
+}
+
 void read_map(Section& section, SourceConfig& source) {
   for (const std::string_view meaning :
        {"address", "date", "status", "stream", "reason", "until"}) {
@@ -168,9 +173,13 @@ void read_source(Section& section, SourceConfig& source, const Config& config, T
   if (!source.folder.empty()) {
     section.report(section.line("folder"), "folder",
                    folders.take(spelled(source.folder), section.line("folder")));
+    if (is_within(source.folder, config.store_path)) {
+      section.problem(section.line("folder"), "folder",
+                      "it lies in the store's folder, which is the store's alone");
+    }
   }
   section.text("format", source.format);
-  source.line = section.line("format");
+  source.line.number = section.line("format");
   section.choice<std::string>("status", source.status,
                               {{"unsubscribed", "unsubscribed"},
                                {"bounced", "bounced"},

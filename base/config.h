@@ -65,7 +65,11 @@ struct SourceConfig {
   std::vector<std::pair<std::string, std::string>> map;  // a meaning, and the column that has it
   Dates dates = Dates::ask;                              // how 03/04/2026 is read
   std::chrono::milliseconds stale_after{0};  // brought nothing for longer: warned of; 0: never
-  std::uint32_t line = 0;                    // of the file, where its format stands
+  // Of the file, where its format stands; says nothing of the source: equal ones may differ in it.
+  struct Line {
+    std::uint32_t number = 0;
+    friend bool operator==(const Line&, const Line&) { return true; }
+  } line;
   friend bool operator==(const SourceConfig&, const SourceConfig&) = default;
 };
 

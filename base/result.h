@@ -21,6 +21,7 @@ enum class Errc {
   io,           // any other failure of the system
   timeout,      // a deadline passed
   cancelled,    // given up by ourselves
+  conflict,     // somebody else decided otherwise meanwhile
   closed,       // the other side hung up
 };
 

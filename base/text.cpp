@@ -39,6 +39,7 @@ bool is_ascii(std::string_view text) {
 }
 
 std::string printable(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit && std::ranges::all_of(text, shown_as_is)) return std::string(text);
   std::string out;
   std::size_t fits = 0;  // of `out`, with room left for the ellipsis
   for (const char c : text) {

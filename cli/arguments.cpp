@@ -326,6 +326,8 @@ class Grammar {
          "The file of forgotten hashes of the store that was lost (as the configuration has it, or "
          "beside the store)",
          "FILE");
+    page->add_flag("--salvage", restore_.salvage,
+                   "Of a damaged store or backup, take what still reads");
     where(page, restore_.where);
   }
 

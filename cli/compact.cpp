@@ -22,12 +22,7 @@ int compact(const CompactOptions& options) {
   }
   const auto done = context->store->compact();
   if (!done) return complain(done.error());
-  if (done->readers_left > 0) {
-    warn(
-        fmt::format("{} readers of other processes still look at the old file, and miss what is "
-                    "changed from now on: restart what has had the store open for long",
-                    done->readers_left));
-  }
+  warn_of_old_readers(*done);
   say(fmt::format("compacted: {} octets, {} before", done->after, done->before));
   return exit_done;
 }

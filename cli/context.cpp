@@ -54,6 +54,14 @@ std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
   return addresses;
 }
 
+void warn_of_old_readers(const store::Compaction& done) {
+  if (done.readers_left == 0) return;
+  warn(
+      fmt::format("{} readers of other processes still look at the old file, and miss what is "
+                  "changed from now on: restart what has had the store open for long",
+                  done.readers_left));
+}
+
 std::string known_names(const policy::Streams& streams) {
   std::vector<std::string> names;
   for (const auto& stream : streams.all()) names.push_back(stream.name);

@@ -8,6 +8,7 @@
 #include "policy/address.h"
 #include "policy/contact.h"
 #include "policy/stream.h"
+#include "store/compaction.h"
 #include "store/store.h"
 
 #include <expected>
@@ -46,6 +47,9 @@ template <class Function>
 [[nodiscard]] std::expected<std::vector<policy::CanonicalAddress>, int> parse_contacts(
     std::span<const std::string> texts, bool domains_allowed);
 
+// Where a compaction left some behind.
+void warn_of_old_readers(const store::Compaction& done);
+
 // "news, alerts, default"
 [[nodiscard]] std::string known_names(const policy::Streams& streams);
 
@@ -55,7 +59,7 @@ template <class Function>
                                                            const std::string& stream);
 // The scopes of a permission: every stream where no name is given; otherwise the stream and its
 // former names, under which holds may stand. A name that neither the configuration nor the store
-// knows is a slip, and an error.
+// knows is a slip, and an error where there is a configuration.
 [[nodiscard]] std::expected<std::vector<policy::Scope>, int> permission_scopes(
     const Context& context, const std::string& stream);
 

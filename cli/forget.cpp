@@ -24,7 +24,8 @@ int forget(const ForgetOptions& options) {
     return store.forget(*address, ledger, origin, context->now);
   });
   if (!done) return complain(done.error());
-  if (done->contacts == 0) {
+  const bool known = done->contacts + done->rows > 0;
+  if (!known) {
     say(one_line(address->text) + ": not known");
     // Asked for again, it may be about bytes that an earlier call left in free pages.
     if (!options.now) return exit_no;
@@ -36,11 +37,11 @@ int forget(const ForgetOptions& options) {
         "postern compact");
     return exit_done;
   }
-  if (const auto compacted = context->store->compact(); !compacted) {
-    return complain(compacted.error());
-  }
+  const auto compacted = context->store->compact();
+  if (!compacted) return complain(compacted.error());
+  warn_of_old_readers(*compacted);
   say("the store was compacted: its files hold no byte of it; older backups do");
-  return done->contacts == 0 ? exit_no : exit_done;
+  return known ? exit_done : exit_no;
 }
 
 }  // namespace postern::cli

@@ -140,9 +140,10 @@ int list(const ImportOptions& options) {
   const auto imports = context->store->imports();
   if (!imports) return complain(imports.error());
   for (const auto& one : *imports) {
-    const std::string state = one.undone  ? "undone " + format_time(*one.undone)
-                              : one.ended ? "done"
-                                          : "broken off: import the file again";
+    const std::string state =
+        one.undone  ? "undone " + format_time(*one.undone)
+        : one.ended ? "done"
+                    : "not ended: under way, or broken off (then import the file again)";
     if (options.json) {
       boost::json::object object{{"number", one.number},
                                  {"import", one.name},
@@ -185,7 +186,7 @@ int undo(const ImportOptions& options) {
                                                 : complain(done.error());
   }
   const auto& import = done->import;
-  if (done->was_undone) {
+  if (done->was_undone && done->lifted + done->withdrawn == 0) {
     say(fmt::format("{}: was undone on {}", import.name, format_date(*import.undone)));
     return exit_done;
   }
@@ -198,9 +199,14 @@ int undo(const ImportOptions& options) {
                     "well",
                     done->shared, fmt::join(done->shared_with, ", ")));
   }
+  if (done->own != 0) {
+    say(fmt::format("  {} stay: the contacts themselves, or an operator, said so", done->own));
+  }
   if (done->gone != 0) say(fmt::format("  {} were lifted before", done->gone));
   return exit_done;
 }
+
+bool is_named(const Where& where) { return !where.store.empty() || !where.config.empty(); }
 
 // A store that a dry run would make: somewhere else, and gone with it.
 class Rehearsal {
@@ -208,7 +214,8 @@ class Rehearsal {
   // Where to work: as `where` says if there is a store, or nothing is rehearsed.
   static std::expected<Rehearsal, int> make(const ImportOptions& options) {
     Rehearsal rehearsal{options.where};
-    if (!options.dry_run) return rehearsal;
+    // Only where the import itself would make one.
+    if (!options.dry_run || !is_named(options.where)) return rehearsal;
     const auto settings = load_settings(options.where);
     if (!settings) return std::unexpected(settings.error());
     std::error_code error;
@@ -251,10 +258,9 @@ int import_files(const ImportOptions& options, store::ImportOptions& how) {
       return wrong_call("--rejected: that is the file to import");
     }
   }
-  const bool named = !options.where.store.empty() || !options.where.config.empty();
   const auto rehearsal = Rehearsal::make(options);
   if (!rehearsal) return rehearsal.error();
-  const bool creates = rehearsal->elsewhere() || (named && !options.dry_run);
+  const bool creates = rehearsal->elsewhere() || (is_named(options.where) && !options.dry_run);
   auto context =
       open_context(rehearsal->where(), creates ? store::Mode::create : store::Mode::read_write);
   if (!context) return context.error();
@@ -268,6 +274,7 @@ int import_files(const ImportOptions& options, store::ImportOptions& how) {
   how.by = said_by_operator("import", {}).by;
 
   store::ImportSummary total;
+  int status = exit_done;
   for (const auto& source : *sources) {
     ImportReport report(source.name, rejects_of(source, options), source.octets);
     report.attach(how);
@@ -277,13 +284,14 @@ int import_files(const ImportOptions& options, store::ImportOptions& how) {
     add(total, summary);
     if (summary.error) {
       const bool wrong = summary.error->code == Errc::invalid;
-      if (!wrong) say(describe(total));
+      if (total.counts.rows != 0) say(describe(total));
       complain({summary.error->code, source.name + ": " + summary.error->text});
       return wrong ? exit_call : exit_failed;
     }
-    if (!reported) return complain(reported.error());
+    if (!reported) status = complain(reported.error());
   }
   say((options.dry_run ? "dry run, nothing was written: " : "") + describe(total));
+  if (status != exit_done) return status;
   return total.counts.rejected + total.counts.kept == 0 ? exit_done : exit_no;
 }
 

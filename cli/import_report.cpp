@@ -1,11 +1,15 @@
 #include "cli/import_report.h"
 
+#include "base/text.h"
 #include "cli/output.h"
 #include "store/rows/csv.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <fstream>
 #include <iostream>
+#include <sys/stat.h>
 #include <system_error>
 #include <utility>
 
@@ -41,20 +45,30 @@ void ImportReport::reject(const store::RejectedRow& row) {
   ++rejected_;
   if (rejected_ <= (rejects_.empty() ? most_rejections : shown_rejections)) {
     wipe_progress();
-    const bool quoted = row.reason.find(row.text) != std::string::npos;
+    const std::string text = printable(row.text);
+    const bool quoted = row.reason.find(text) != std::string::npos;
     std::cerr << fmt::format("{}:{}: {}{}{}\n", name_, row.line, row.reason, quoted ? "" : ": ",
-                             quoted ? "" : row.text);
+                             quoted ? "" : text);
   }
-  if (rejects_.empty() || failed_) return;
-  if (!file_.is_open()) {
-    file_.open(rejects_, std::ios::binary | std::ios::trunc);
-    file_ << "line,reason,row\n";
+  if (rejects_.empty() || failed_ != 0) return;
+  if (!file_) {
+    // Addresses of people: nobody else's to read, and not through somebody's link.
+    const int descriptor = ::open(
+        rejects_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (descriptor < 0) {
+      failed_ = errno;
+      return;
+    }
+    file_.reset(::fdopen(descriptor, "wb"));
+    put(rejected_header);
   }
-  std::string line = fmt::format("{},", row.line);
-  rows::append_csv(line, row.reason);
-  line += ',';
-  rows::append_csv(line, row.text);
-  failed_ = !(file_ << line << '\n');
+  put(rejected_line(row));
+}
+
+void ImportReport::put(std::string_view text) {
+  if (failed_ == 0 && std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size()) {
+    failed_ = errno;
+  }
 }
 
 void ImportReport::keep(const store::KeptRow& row) {
@@ -111,14 +125,38 @@ Result<void> ImportReport::finish(const store::ImportSummary& summary) {
   if (!summary.import.empty()) {
     std::cerr << fmt::format("{}: recorded as import {}\n", name_, summary.import);
   }
-  if (!file_.is_open() && !failed_) return {};
-  file_.close();
-  if (failed_ || !file_) {
+  if (!file_ && failed_ == 0) return summary.error ? Result<void>{} : remove_old_rejects();
+  if (file_ && std::fclose(file_.release()) != 0 && failed_ == 0) failed_ = errno;
+  if (failed_ != 0) {
     return fail(Errc::io, fmt::format("the rejected rows could not be written to {}: {}",
-                                      rejects_.string(), std::system_category().message(errno)));
+                                      rejects_.string(), std::system_category().message(failed_)));
   }
   std::cerr << fmt::format("{}: rejected rows are in {}\n", name_, rejects_.string());
   return {};
+}
+
+// Those of an earlier import of a file by that name, which has none any more.
+Result<void> ImportReport::remove_old_rejects() const {
+  if (rejects_.empty()) return {};
+  std::string begin(rejected_header.size(), '\0');
+  std::ifstream old(rejects_, std::ios::binary);
+  if (!old.read(begin.data(), static_cast<std::streamsize>(begin.size())) ||
+      begin != rejected_header) {
+    return {};
+  }
+  std::error_code error;
+  std::filesystem::remove(rejects_, error);
+  if (!error) return {};
+  return fail(Errc::io, fmt::format("{}: of an earlier import, and cannot be removed: {}",
+                                    one_line(rejects_.string()), error.message()));
+}
+
+std::string rejected_line(const store::RejectedRow& row) {
+  std::string line = fmt::format("{},", row.line);
+  rows::append_csv(line, row.reason);
+  line += ',';
+  rows::append_csv(line, row.text);
+  return line += '\n';
 }
 
 std::string describe(const store::ImportSummary& summary) {
@@ -131,6 +169,7 @@ std::string describe(const store::ImportSummary& summary) {
   if (counts.ignored != 0) text += fmt::format(", {} that suppress nobody", counts.ignored);
   if (counts.kept != 0) text += fmt::format(", {} kept (they stay held)", counts.kept);
   text += fmt::format(", {} rejected", counts.rejected);
+  if (summary.future != 0) text += fmt::format("; {} dated in the future", summary.future);
   if (counts.kept == 0) return text;
   std::vector<std::string> kinds;
   const auto count = [&](std::string_view what, std::uint64_t number) {
@@ -155,6 +194,7 @@ void add(store::ImportSummary& total, const store::ImportSummary& one) {
   total.kept_complained += one.kept_complained;
   total.kept_bounced += one.kept_bounced;
   total.kept_blocked += one.kept_blocked;
+  total.future += one.future;
 }
 
 }  // namespace postern::cli

@@ -6,8 +6,9 @@
 #include "store/exchange.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,21 +28,30 @@ class ImportReport {
   [[nodiscard]] Result<void> finish(const store::ImportSummary& summary);
 
  private:
+  void put(std::string_view text);
   void reject(const store::RejectedRow& row);
   void keep(const store::KeptRow& row);
+  [[nodiscard]] Result<void> remove_old_rejects() const;
   void show_progress(store::ImportOptions::Phase phase, std::uint64_t done);
   void wipe_progress();
 
   std::string name_;
   std::filesystem::path rejects_;
-  std::ofstream file_;
-  bool failed_ = false;
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+  int failed_ = 0;        // the system's code
   std::uint64_t octets_;  // of the file; 0: not known
   std::uint64_t rejected_ = 0;
   std::uint64_t kept_ = 0;
   std::vector<store::KeptRow> first_kept_;
   std::string shown_;  // of the progress
 };
+
+// A file of rejected rows: "line,reason,row", as CSV.
+inline constexpr std::string_view rejected_header = "line,reason,row\n";
+[[nodiscard]] std::string rejected_line(const store::RejectedRow& row);
 
 // "3 rows: 2 added, 0 unchanged, 1 rejected", and a line "kept: unsubscribed 37" where there are
 // such.

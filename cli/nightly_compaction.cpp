@@ -17,6 +17,7 @@ namespace {
 
 constexpr int first_hour = 2;
 constexpr int past_hours = 5;
+constexpr std::chrono::minutes between_questions{1};
 
 tm local(Time now) {
   const std::time_t seconds = now.time_since_epoch().count();
@@ -46,20 +47,22 @@ int spawn(const std::vector<std::string>& command, pid_t& child) {
 
 }  // namespace
 
-NightlyCompaction::~NightlyCompaction() {
+void NightlyCompaction::end() {
   if (!running()) return;
   ::kill(child_, SIGKILL);
   while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
   }
+  child_ = 0;
 }
 
 void NightlyCompaction::look(Time now) {
   if (running()) return finish();
-  if (now < next_question_) return;
+  // A clock that was set back does not put it off.
+  if (now < next_question_ && now + between_questions >= next_question_) return;
   const tm here = local(now);
   const int day = here.tm_year * 366 + here.tm_yday;
   if (here.tm_hour < first_hour || here.tm_hour >= past_hours || day == last_day_) return;
-  next_question_ = now + std::chrono::minutes{1};
+  next_question_ = now + between_questions;
   if (!owed_()) return;
   last_day_ = day;
   start();

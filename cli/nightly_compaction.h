@@ -17,11 +17,12 @@ class NightlyCompaction {
   // `command` is the program and its arguments; `owed` is asked at most once a minute, at night.
   NightlyCompaction(std::vector<std::string> command, std::function<bool()> owed)
       : command_(std::move(command)), owed_(std::move(owed)) {}
-  // Ends a compaction under way: it can be killed at any time.
-  ~NightlyCompaction();
+  ~NightlyCompaction() { end(); }
   NightlyCompaction(const NightlyCompaction&) = delete;
   NightlyCompaction& operator=(const NightlyCompaction&) = delete;
 
+  // A compaction under way ends: it can be killed at any time.
+  void end();
   // Once a second; never waits. Logs how it went.
   void look(Time now);
   [[nodiscard]] bool running() const { return child_ > 0; }

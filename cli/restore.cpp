@@ -1,5 +1,6 @@
 // `restore`: makes a store of a backup. Who was forgotten since the backup is forgotten again,
 // before anybody can read it.
+#include "cli/context.h"
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/settings.h"
@@ -22,7 +23,17 @@ int compact_restored(const Settings& settings) {
   auto store = open_store(settings, store::Mode::read_write);
   if (!store) return store.error();
   const auto done = (*store)->compact();
-  return done ? exit_done : complain(done.error());
+  if (!done) return complain(done.error());
+  warn_of_old_readers(*done);
+  return exit_done;
+}
+
+void say_what_was_saved(const store::Salvaged& saved) {
+  if (saved.entries == 0) return;
+  say(fmt::format(
+      "{} damaged pages; {} entries of the others were read, {} contacts made anew from "
+      "their events; postern verify names what is missing",
+      saved.damaged_pages, saved.entries, saved.contacts));
 }
 
 }  // namespace
@@ -51,9 +62,10 @@ int restore(const RestoreOptions& options) {
   };
   const auto done = store::restore(
       options.backup,
-      {.path = config.store_path, .map_size = config.store_map_size, .providers = {}},
-      forget_again);
+      {.path = config.store_path, .map_size = config.store_map_size, .providers = {}}, forget_again,
+      options.salvage ? store::Damage::salvaged : store::Damage::refused);
   if (!done) return complain(done.error());
+  say_what_was_saved(*done);
   say(fmt::format("{}: restored from {}", config.store_path.string(), one_line(options.backup)));
   if (!listed) {
     warn(

@@ -32,14 +32,14 @@ std::string rule_of_unsubscription(const policy::Scope& scope, const policy::Str
   return "an unsubscription from a stream holds for that stream";
 }
 
-}  // namespace
-
 std::string rule_of(const policy::Verdict& verdict, const policy::Findings& findings,
                     const policy::Stream& stream, const policy::Streams& streams) {
   const policy::Hold* hold = hold_of(verdict, findings);
   switch (verdict.reason) {
     case policy::Reason::none:
-      return "nothing that stands is about this stream";
+      return stream.consent == StreamConfig::ConsentRule::opt_in
+                 ? "an opt-in is recorded, and nothing that stands is about this stream"
+                 : "nothing that stands is about this stream";
     case policy::Reason::blocked:
       return verdict.domain_wide ? "a block of a domain holds for every stream"
                                  : "a block holds for every stream";
@@ -54,6 +54,8 @@ std::string rule_of(const policy::Verdict& verdict, const policy::Findings& find
   }
   return fmt::format("stream {} asks for a recorded opt-in", stream.name);
 }
+
+}  // namespace
 
 std::vector<StreamRule> stream_rules(const Context& context, const policy::Findings& findings) {
   std::vector<StreamRule> rules;

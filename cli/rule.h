@@ -1,5 +1,5 @@
 // The rule that follows from what stands: for each stream what the gate would do, and by which rule
-// of INTERFACE.md ("What a sender sees"). For `show` and `check`.
+// of INTERFACE.md ("What a sender sees"). For `show`.
 #pragma once
 
 #include "cli/context.h"
@@ -9,11 +9,6 @@
 #include <vector>
 
 namespace postern::cli {
-
-// "an unsubscription without a stream holds for every marketing stream"; of an allowed verdict
-// "nothing that stands is about it".
-[[nodiscard]] std::string rule_of(const policy::Verdict& verdict, const policy::Findings& findings,
-                                  const policy::Stream& stream, const policy::Streams& streams);
 
 struct StreamRule {
   std::string stream;

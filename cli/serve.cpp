@@ -10,6 +10,7 @@
 #include "cli/watched_source.h"
 #include "proxy/server.h"
 
+#include <atomic>
 #include <csignal>
 #include <expected>
 #include <optional>
@@ -42,6 +43,11 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
     into = *parsed;
     return true;
   };
+  // A configuration that was found by itself may be about another store: its exports are not ours.
+  if (!options.store.empty() && options.config.empty() && !config.sources.empty()) {
+    log::warning("--store without --config: the [[source]] folders are left alone");
+    config.sources.clear();
+  }
   if (!options.listen.empty()) config.listeners.resize(1);
   if (!endpoint("--listen", options.listen, config.listeners.front().address) ||
       !endpoint("--upstream", options.upstream, config.upstream.address)) {
@@ -80,7 +86,12 @@ int serve(const ServeOptions& options) {
                       .mode = store::Mode::create,
                       .map_size = config->store_map_size,
                       .providers = config->providers});
-  TrafficRecorder recorder([&] { return keeper.store(); });
+  std::atomic<bool> ended = false;
+  TrafficRecorder recorder([&] {
+    // At the end nobody else looks whether a compaction has replaced the store.
+    if (ended) keeper.look();
+    return keeper.store();
+  });
   std::optional<SourceWatcher> watcher;
   const auto reload = [&]() -> std::optional<Config> {
     auto again = read_config(options);
@@ -110,7 +121,10 @@ int serve(const ServeOptions& options) {
   // Not before the ports are ours: of two gates by mistake the second must import nothing.
   watcher.emplace(*config, [&] { return keeper.store(); });
   (*server)->run();
+  // What writes to the store still waits for a compaction.
+  keeper.end_compaction();
   watcher.reset();
+  ended = true;
   log::info("stopped");
   return exit_done;
 }

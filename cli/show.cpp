@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/rule.h"
 #include "cli/run.h"
+#include "cli/standing.h"
 #include "cli/verbs.h"
 #include "store/digests.h"
 
@@ -22,6 +23,7 @@ struct Subject {
   policy::Contact contact;
   std::vector<store::HistoryEntry> history;  // newest first
   policy::Findings findings;                 // under every form that covers the address
+  std::vector<StandingHold> elsewhere;       // of them, those that stand under another form
 };
 
 // A hold or consent with what its event says beside it.
@@ -78,20 +80,22 @@ std::string where_from(const store::HistoryEntry& entry) {
 }
 
 void print(const Subject& subject, const Context& context) {
-  const auto& [address, contact, history, findings] = subject;
+  const auto& [address, contact, history, findings, elsewhere] = subject;
   const Time now = context.now;
   say(one_line(address.text));
-  if (!contact.holds.empty()) say("holds");
+  if (contact.holds.size() + elsewhere.size() != 0) say("holds");
   for (const auto& hold : contact.holds) {
     const auto [source, note] = told(history, hold.event);
     const auto how = state(hold, contact, now);
     say(fmt::format("  {}{}{}{}", describe(hold), how.empty() ? "" : ": ", how,
                     in_brackets(source, note)));
   }
+  for (const auto& hold : elsewhere) say("  " + describe(hold, address));
   if (!contact.consents.empty()) say("consents");
   for (const auto& consent : contact.consents) {
     const auto [source, note] = told(history, consent.event);
-    say(fmt::format("  {} to {}{}", format_date(consent.date), describe(consent.scope),
+    say(fmt::format("  {} to {}{}{}", format_date(consent.date), describe(consent.scope),
+                    policy::withdrawn(consent, contact) ? ": withdrawn" : "",
                     in_brackets(source, note)));
   }
   say("rule");
@@ -115,6 +119,18 @@ boost::json::object record(std::string_view what, const policy::CanonicalAddress
 void add_told(boost::json::object& object, const Told& told) {
   object["source"] = told.source;
   object["note"] = told.note;
+}
+
+boost::json::object hold_record(const policy::CanonicalAddress& address, const policy::Hold& hold,
+                                const std::string& how, const Told& told) {
+  auto object = record("hold", address);
+  object["status"] = to_string(hold.kind);
+  add_scope(object, hold.scope);
+  object["date"] = format_time(hold.date);
+  if (hold.until) object["until"] = format_time(*hold.until);
+  object["state"] = how.empty() ? "in force" : how;
+  add_told(object, told);
+  return object;
 }
 
 boost::json::object event_record(const policy::CanonicalAddress& address,
@@ -142,23 +158,19 @@ boost::json::object event_record(const policy::CanonicalAddress& address,
 }
 
 void print_json(const Subject& subject, const Context& context) {
-  const auto& [address, contact, history, findings] = subject;
+  const auto& [address, contact, history, findings, elsewhere] = subject;
   const Time now = context.now;
   for (const auto& hold : contact.holds) {
-    auto object = record("hold", address);
-    object["status"] = to_string(hold.kind);
-    add_scope(object, hold.scope);
-    object["date"] = format_time(hold.date);
-    if (hold.until) object["until"] = format_time(*hold.until);
-    const auto how = state(hold, contact, now);
-    object["state"] = how.empty() ? "in force" : how;
-    add_told(object, told(history, hold.event));
-    say(object);
+    say(hold_record(address, hold, state(hold, contact, now), told(history, hold.event)));
+  }
+  for (const auto& one : elsewhere) {
+    say(hold_record(one.address, one.hold, "", {one.source, one.note}));
   }
   for (const auto& consent : contact.consents) {
     auto object = record("consent", address);
     add_scope(object, consent.scope);
     object["date"] = format_time(consent.date);
+    object["state"] = policy::withdrawn(consent, contact) ? "withdrawn" : "given";
     add_told(object, told(history, consent.event));
     say(object);
   }
@@ -197,6 +209,17 @@ Result<policy::Findings> find(const Context& context, const policy::CanonicalAdd
   return findings;
 }
 
+Result<std::vector<StandingHold>> holds_elsewhere(const Context& context,
+                                                  const policy::Findings& findings,
+                                                  const policy::Contact& own) {
+  auto standing = standing_holds(context, findings, context.streams.all(), context.now);
+  if (!standing) return standing;
+  std::erase_if(*standing, [&](const StandingHold& one) {
+    return std::ranges::find(own.holds, one.hold.event, &policy::Hold::event) != own.holds.end();
+  });
+  return standing;
+}
+
 }  // namespace
 
 int show(const ShowOptions& options) {
@@ -214,9 +237,12 @@ int show(const ShowOptions& options) {
     if (!options.json) say(one_line(address->text) + ": not known");
     return exit_no;
   }
+  auto elsewhere = holds_elsewhere(*context, *findings, *contact);
+  if (!elsewhere) return complain(elsewhere.error());
   std::ranges::sort(contact->holds, std::ranges::greater{}, &policy::Hold::date);
   std::ranges::sort(contact->consents, std::ranges::greater{}, &policy::Consent::date);
-  const Subject subject{*address, *std::move(contact), *std::move(history), *std::move(findings)};
+  const Subject subject{*address, *std::move(contact), *std::move(history), *std::move(findings),
+                        *std::move(elsewhere)};
   options.json ? print_json(subject, *context) : print(subject, *context);
   return exit_done;
 }

@@ -19,7 +19,8 @@ namespace postern::cli {
 namespace {
 
 constexpr std::size_t most_files = 10'000;
-constexpr std::size_t longest_name = 240;  // of NAME_MAX, with room for what is put behind it
+// Of NAME_MAX, with room for a number and the kind of the notes behind it.
+constexpr std::size_t longest_name = 240;
 constexpr std::size_t most_of_a_name = 100'000;
 
 // A file of an opened descriptor, as a stream that closes it.
@@ -70,6 +71,26 @@ int move(const Descriptor& from, const std::string& name, const Descriptor& to,
 
 std::string numbered(const std::string& name, std::size_t number) {
   return number == 0 ? name : fmt::format("{}.{}", name.substr(0, longest_name), number);
+}
+
+// Of a name that numbered() made: no two of them have the same notes.
+std::string notes_name(const std::string& name, const std::string& kind) {
+  constexpr std::size_t name_max = 255;
+  if (name.size() + kind.size() <= name_max) return name + kind;
+  const auto dot = name.rfind('.');
+  const std::string number =
+      name.size() > longest_name && dot >= longest_name ? name.substr(dot) : "";
+  return name.substr(0, name_max - kind.size() - number.size()) + number + kind;
+}
+
+// Somebody has it open for writing. Only its owner, or CAP_LEASE, is told: else it is taken as
+// written.
+bool is_written_to(const Descriptor& file) {
+  if (::fcntl(file.get(), F_SETLEASE, F_RDLCK) == 0) {
+    ::fcntl(file.get(), F_SETLEASE, F_UNLCK);
+    return false;
+  }
+  return errno == EAGAIN;
 }
 
 Error changed_meanwhile(const std::string& name) {
@@ -176,7 +197,9 @@ Result<std::vector<SourceFile>> SourceFolder::files() const {
   static_cast<void>(again.release());
   std::vector<SourceFile> files;
   while (files.size() < most_files) {
+    errno = 0;
     const dirent* entry = ::readdir(listing.get());
+    if (entry == nullptr && errno != 0) return std::unexpected(failed("", errno));
     if (entry == nullptr) break;
     SourceFile file{.name = entry->d_name, .version = {}};
     if (!is_export_name(file.name)) continue;
@@ -202,6 +225,9 @@ Result<std::unique_ptr<std::istream>> SourceFolder::read(const SourceFile& file)
   if (!S_ISREG(now.st_mode) || version_of(now) != file.version) {
     return std::unexpected(changed_meanwhile(file.name));
   }
+  if (is_written_to(opened)) {
+    return fail(Errc::busy, fmt::format("{} is being written", printable(file.name)));
+  }
   return std::make_unique<FileStream>(std::move(opened));
 }
 
@@ -219,7 +245,7 @@ Result<std::string> SourceFolder::free_name(const std::string& name, Place place
     const auto candidate = numbered(name, number);
     if (look_at(directory(place), candidate)) continue;
     const bool noted = notes != nullptr && !notes->empty();
-    const auto beside = noted ? candidate.substr(0, longest_name) + notes->kind_ : std::string();
+    const auto beside = noted ? notes_name(candidate, notes->kind_) : std::string();
     if (noted && beside != notes->name_ && look_at(rejected_, beside)) continue;
     return candidate;
   }
@@ -246,7 +272,7 @@ Result<std::string> SourceFolder::settle(const SourceFile& file, Place place,
   // Before the file goes: after a crash in between it is imported again, and nothing is missing.
   const bool noted = notes != nullptr && !notes->empty();
   if (noted) {
-    const auto beside = name->substr(0, longest_name) + notes->kind_;
+    const auto beside = notes_name(*name, notes->kind_);
     if (auto done = publish(*notes, beside); !done) return std::unexpected(done.error());
   }
   const Descriptor& to = directory(place);

@@ -94,7 +94,8 @@ class SourceFolder {
   // about to write them.
   [[nodiscard]] Result<std::vector<SourceFile>> files() const;
 
-  // Errc::busy where it is not this version any more.
+  // Errc::busy where it is not this version any more, or where somebody has it open for writing (as
+  // far as the system tells).
   [[nodiscard]] Result<std::unique_ptr<std::istream>> read(const SourceFile& file) const;
 
   // `kind`: how its name ends, behind the file's: ".reason", ".rows".

@@ -8,12 +8,13 @@
 namespace postern::cli {
 namespace {
 
+// One that is new is waited for from now on.
 std::vector<WatchedSource> adopt(const std::vector<SourceConfig>& wanted,
-                                 std::vector<WatchedSource> old, Time since) {
+                                 std::vector<WatchedSource> old, Time now) {
   std::vector<WatchedSource> sources;
   for (const auto& config : wanted) {
     const auto same = std::ranges::find(old, config, &WatchedSource::config);
-    sources.push_back(same != old.end() ? std::move(*same) : WatchedSource(config, since));
+    sources.push_back(same != old.end() ? std::move(*same) : WatchedSource(config, now));
   }
   return sources;
 }
@@ -23,7 +24,7 @@ std::vector<WatchedSource> adopt(const std::vector<SourceConfig>& wanted,
 SourceWatcher::SourceWatcher(const Config& config,
                              std::function<std::shared_ptr<store::Store>()> store,
                              std::chrono::milliseconds interval)
-    : store_(std::move(store)), interval_(interval), since_(current_time()) {
+    : store_(std::move(store)), interval_(interval) {
   reload(config);
   thread_ = std::thread([this] { run(); });
 }
@@ -59,15 +60,16 @@ void SourceWatcher::run() {
   std::vector<WatchedSource> sources;
   while (const auto plan = await_look()) {
     if (plan != adopted) {
-      sources = adopt(plan->sources, std::move(sources), since_);
+      sources = adopt(plan->sources, std::move(sources), current_time());
       adopted = plan;
     }
     const auto store = store_();
     if (!store) continue;
-    const auto give_up = [&] { return ending() || store_() != store; };
+    const auto over = [&] { return ending(); };
+    const auto replaced = [&] { return store_() != store; };
     for (auto& source : sources) {
-      if (give_up()) break;
-      source.look({*store, plan->streams, current_time(), give_up});
+      if (over() || replaced()) break;
+      source.look({*store, plan->streams, current_time(), over, replaced});
     }
   }
 }

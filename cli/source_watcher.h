@@ -46,7 +46,6 @@ class SourceWatcher {
 
   const std::function<std::shared_ptr<store::Store>()> store_;
   const std::chrono::milliseconds interval_;
-  const Time since_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

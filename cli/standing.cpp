@@ -33,8 +33,11 @@ Result<std::vector<StandingHold>> standing_holds(const Context& context,
       auto where = context.store->address(findings.entries[i].ref);
       if (!where) return std::unexpected(where.error());
       const auto entry = context.store->event(hold.event);
-      if (!entry) return std::unexpected(entry.error());
-      standing.push_back({*std::move(where), hold, entry->source, entry->note, entry->import});
+      // A hold binds though a damaged page took what was said of it.
+      const bool lost = !entry && entry.error().code == Errc::not_found;
+      if (!entry && !lost) return std::unexpected(entry.error());
+      const auto told = entry.value_or(store::HistoryEntry{});
+      standing.push_back({*std::move(where), hold, told.source, told.note, told.import});
     }
   }
   std::ranges::sort(standing, [&](const StandingHold& a, const StandingHold& b) {

@@ -27,6 +27,8 @@ class StoreKeeper {
 
   // Once a second, from one thread: opens it anew, notices that it was replaced, clears dead
   // readers' slots.
+  // One that it started; it can be killed at any time.
+  void end_compaction() { nightly_.end(); }
   void look(Time now = current_time());
 
   // For one thread; must not outlive the keeper.

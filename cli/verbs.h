@@ -116,6 +116,7 @@ int backup(const BackupOptions& options);
 struct RestoreOptions {
   Where where;
   std::string backup, forgotten;
+  bool salvage = false;
 };
 int restore(const RestoreOptions& options);
 

@@ -49,13 +49,13 @@ void say_what_reads(const store::PageReport& report, bool json) {
 }  // namespace
 
 int verify(const VerifyOptions& options) {
-  const auto context = open_context(options.where, store::Mode::read_only);
-  if (!context) return context.error();
+  const auto settings = load_settings(options.where);
+  if (!settings) return settings.error();
   Complaints complaints(options.json);
-  const auto pages = context->store->pages();
-  if (!pages) return complain(pages.error());
-  for (const auto& problem : pages->problems) complaints.add(describe(problem));
-  if (!pages->sound()) {
+  // Before LMDB believes what it reads.
+  const auto pages = store::check_store_pages(settings->config.store_path);
+  if (pages && !pages->sound()) {
+    for (const auto& problem : pages->problems) complaints.add(describe(problem));
     say_what_reads(*pages, options.json);
     const auto found = pages->problems.size() + pages->more_problems;
     warn(
@@ -64,6 +64,17 @@ int verify(const VerifyOptions& options) {
                     found));
     return exit_no;
   }
+  if (!pages && pages.error().code == Errc::damaged) return complain(pages.error());
+  if (pages && pages->lost_pages != 0) {
+    warn(
+        fmt::format("{} pages are neither used nor free: everything is readable, but the store "
+                    "cannot be compacted or backed up; export it, and import that into a new one",
+                    pages->lost_pages));
+  }
+  // Whatever else kept it from being read, a store that is not there say, is said by the opening.
+  const auto context = open_context(options.where, store::Mode::read_only);
+  if (!context) return context.error();
+  if (!pages) return complain(pages.error());
   const auto summary =
       context->store->verify([&](const std::string& what) { complaints.add(what); });
   if (!summary) return complain(summary.error());

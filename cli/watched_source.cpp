@@ -5,7 +5,6 @@
 #include "cli/import_report.h"
 #include "cli/output.h"
 #include "cli/source_freshness.h"
-#include "store/rows/csv.h"
 #include "store/rows/recogniser.h"
 
 #include <algorithm>
@@ -19,6 +18,7 @@ namespace postern::cli {
 namespace {
 
 using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
 using Place = SourceFolder::Place;
 
 constexpr std::uint64_t most_rejections = 100'000;  // that are written down, of one file
@@ -26,10 +26,6 @@ constexpr std::size_t longest_reason = 1'000;       // in the log
 constexpr std::string_view how_to_put_right =
     "Options that this names are keys of its [[source]]: format, map, dates, status. Put it right, "
     "and move the file back into the folder; or import it by hand.\n";
-
-// Thrown through an import, which has no other way to be ended: what it committed stays, and the
-// same file again goes on from there.
-struct GivenUp {};
 
 rows::DateOrder order_of(SourceConfig::Dates dates) {
   switch (dates) {
@@ -50,12 +46,8 @@ class RejectedRows {
 
   void add(const store::RejectedRow& row) {
     if (++count_ > most_rejections) return;
-    if (count_ == 1) notes_.add("line,reason,row\n");
-    std::string line = fmt::format("{},", row.line);
-    rows::append_csv(line, row.reason);
-    line += ',';
-    rows::append_csv(line, row.text);
-    notes_.add(line + '\n');
+    if (count_ == 1) notes_.add(std::string(rejected_header));
+    notes_.add(rejected_line(row));
   }
   void finish() {
     if (count_ <= most_rejections) return;
@@ -74,7 +66,7 @@ std::vector<ConfigProblem> check_sources(const Config& config) {
   std::vector<ConfigProblem> problems;
   for (const auto& source : config.sources) {
     if (const auto known = rows::check_format_name(source.format); !known) {
-      problems.push_back({source.line, "source.format", known.error().text});
+      problems.push_back({source.line.number, "source.format", known.error().text});
     }
   }
   return problems;
@@ -137,12 +129,16 @@ bool WatchedSource::take(const SourceFolder& folder, const SourceFile& file, See
       if (in.error().code != Errc::busy) say_problem(seen.problem, in.error().text);
       return true;
     }
+    const auto begun = Clock::now();
     auto outcome = import(**in, folder, file, look);
-    if (!outcome && outcome.error().code == Errc::cancelled) return false;
+    // A store that a compaction has moved is taken anew at the next look.
+    const auto failed = outcome ? Errc{} : outcome.error().code;
+    if (failed == Errc::cancelled) return false;
+    if (failed == Errc::busy && look.store.must_reopen()) return false;
     if (!outcome) {
       ++seen.failures;
       pause_ = std::clamp(2 * pause_, first_pause, longest_pause);
-      paused_at_ = look.now;
+      paused_at_ = look.now + std::chrono::duration_cast<seconds>(Clock::now() - begun);
       say_problem(import_problem_, fmt::format("{}: {}; it stays, and is tried again", file.name,
                                                outcome.error().text));
       return false;
@@ -173,8 +169,14 @@ void WatchedSource::settle(const SourceFolder& folder, const SourceFile& file, S
   }
 }
 
-Result<WatchedSource::Outcome> WatchedSource::finished(Outcome outcome) {
-  if (auto written = outcome.notes->finish(); !written) return std::unexpected(written.error());
+// Without its notes, where they cannot be written: the rows are in the store, and the same file
+// again would be another import.
+WatchedSource::Outcome WatchedSource::finished(Outcome outcome) {
+  const auto written = outcome.notes->finish();
+  if (written) return outcome;
+  outcome.notes.reset();
+  outcome.level = log::Level::error;
+  outcome.text += "; what was rejected cannot be written down: " + written.error().text;
   return outcome;
 }
 
@@ -188,24 +190,24 @@ Result<WatchedSource::Outcome> WatchedSource::import(std::istream& in, const Sou
   store::ImportSummary summary;
   try {
     summary = store::import_rows(look.store, in, how);
-  } catch (const GivenUp&) {
-    return fail(Errc::cancelled, "given up");
   } catch (const std::exception& error) {
     // The gate's mail does not end with a file that is too much for its memory.
     return fail(Errc::io, error.what());
   }
   // In a store that is not the gate's any more they are lost.
-  if (look.give_up()) return fail(Errc::cancelled, "given up");
-  if (summary.error && summary.error->code != Errc::invalid) {
+  if (look.store_replaced()) return fail(Errc::cancelled, "given up");
+  const bool undone = summary.error && summary.error->code == Errc::conflict;
+  if (summary.error && !undone && summary.error->code != Errc::invalid) {
     return std::unexpected(*std::move(summary.error));
   }
   if (summary.error) {
     outcome.place = Place::rejected;
     outcome.notes = folder.notes(file, ".reason");
     outcome.notes->add(summary.error->text + '\n');
-    outcome.notes->add(how_to_put_right);
+    if (!undone) outcome.notes->add(how_to_put_right);
     outcome.level = log::Level::error;
-    outcome.text = "not imported: " + printable(summary.error->text, longest_reason);
+    outcome.text =
+        (undone ? "" : "not imported: ") + printable(summary.error->text, longest_reason);
     return finished(std::move(outcome));
   }
   rejected.finish();
@@ -227,9 +229,7 @@ store::ImportOptions WatchedSource::options(const SourceFile& file, const Look& 
   how.file = file.name;
   how.streams = &look.streams;
   how.now = look.now;
-  how.progress = [&look](store::ImportOptions::Phase, std::uint64_t) {
-    if (look.give_up()) throw GivenUp{};
-  };
+  how.stop = [&look] { return look.ending() || look.store_replaced(); };
   return how;
 }
 
@@ -250,7 +250,8 @@ void WatchedSource::look_at_freshness(const Look& look) {
     warned_at_.reset();
     return;
   }
-  if (warned_at_ && look.now - *warned_at_ < between_warnings) return;
+  const bool set_back = warned_at_ && look.now < *warned_at_;
+  if (warned_at_ && !set_back && look.now - *warned_at_ < between_warnings) return;
   warned_at_ = look.now;
   log::warning(fmt::format(
       "source {}: {}: {}", config_.name,

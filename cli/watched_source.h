@@ -34,7 +34,8 @@ class WatchedSource {
     const policy::Streams& streams;
     Time now{};
     // Asked now and then: an import under way is broken off, and the file stays.
-    std::function<bool()> give_up;
+    std::function<bool()> ending;
+    std::function<bool()> store_replaced;  // `store` is not the gate's any more
   };
   // Imports what looks as it did at the last look; so a file is seen twice before it is read. Waits
   // for nothing but the disk and other writers of the store. What goes wrong is logged, once for as
@@ -77,7 +78,7 @@ class WatchedSource {
   // Errc::cancelled where it was given up; otherwise the store or the disk failed.
   [[nodiscard]] Result<Outcome> import(std::istream& in, const SourceFolder& folder,
                                        const SourceFile& file, const Look& look);
-  [[nodiscard]] static Result<Outcome> finished(Outcome outcome);
+  [[nodiscard]] static Outcome finished(Outcome outcome);
   [[nodiscard]] store::ImportOptions options(const SourceFile& file, const Look& look) const;
   // Where it is not what `said` is already.
   void say_problem(std::string& said, const std::string& text) const;

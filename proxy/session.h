@@ -1,6 +1,6 @@
 // A client's session: reads whatever has arrived, has it decided together, asks the upstream once,
 // answers once. It reads like the dialogue of RFC 5321; what to say is Dialogue's, how a message
-// flows is MessageRelay's. One thread: no locks here.
+// flows is MessageFlow's. One thread: no locks here.
 #pragma once
 
 #include "base/config.h"

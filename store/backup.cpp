@@ -184,6 +184,15 @@ Result<void> replay_into(Options options, const std::filesystem::path& directory
   return replay(**store);
 }
 
+// The copy is checked, not the backup: what was read, and then written, is what will be relied on.
+Result<Salvaged> copy_sound(const std::filesystem::path& from, const std::filesystem::path& copy) {
+  if (auto copied = copy_octets(from, copy); !copied) return std::unexpected(copied.error());
+  auto report = check_pages(copy);
+  if (!report) return std::unexpected(report.error());
+  if (auto sound = require_sound(*report, from); !sound) return std::unexpected(sound.error());
+  return Salvaged{};
+}
+
 }  // namespace
 
 Result<void> backup(const Env& env, const std::filesystem::path& to) {
@@ -206,36 +215,37 @@ Result<void> backup(const Env& env, const std::filesystem::path& to) {
   return {};
 }
 
-Result<void> restore(const std::filesystem::path& backup, const Options& options,
-                     const std::function<Result<void>(Store&)>& replay) {
+Result<Salvaged> restore(const std::filesystem::path& backup, const Options& options,
+                         const std::function<Result<void>(Store&)>& replay, Damage damage) {
   const auto& path = options.path;
   auto from = file_of(backup);
   if (!from) return std::unexpected(from.error());
-  if (auto free = refuse_existing(path); !free) return free;
+  if (auto free = refuse_existing(path); !free) return std::unexpected(free.error());
   Undo undo(path);
   if (!is_there(path)) undo.made_directory();
-  if (auto made = make_directory(path); !made) return made;
-  if (auto local = refuse_network_file_system(path); !local) return local;
+  if (auto made = make_directory(path); !made) return std::unexpected(made.error());
+  if (auto local = refuse_network_file_system(path); !local) {
+    return std::unexpected(local.error());
+  }
   auto workshop = Workshop::make(path, nullptr);
   if (!workshop) return std::unexpected(workshop.error());
-  const auto copy = data_file(workshop->path());
-  if (auto copied = copy_octets(*from, copy); !copied) return copied;
-  // The copy, not the backup: what was read, and then written, is what will be relied on.
-  auto report = check_pages(copy);
-  if (!report) return std::unexpected(report.error());
-  if (auto sound = require_sound(*report, *from); !sound) return sound;
-  if (auto done = make_it_ours(workshop->path(), options.map_size); !done) return done;
-  if (auto done = replay_into(options, workshop->path(), replay); !done) return done;
-  if (auto done = sync_directory(workshop->path()); !done) return done;
+  auto salvaged = damage == Damage::salvaged ? salvage(*from, workshop->path(), options.map_size)
+                                             : copy_sound(*from, data_file(workshop->path()));
+  if (!salvaged) return salvaged;
+  auto done = make_it_ours(workshop->path(), options.map_size);
+  if (done) done = replay_into(options, workshop->path(), replay);
+  if (done) done = sync_directory(workshop->path());
+  if (!done) return std::unexpected(done.error());
   {
     auto alone = DirectoryLock::take(path, DirectoryLock::Kind::alone);
     if (!alone) return std::unexpected(alone.error());
-    if (auto free = refuse_existing(path); !free) return free;
-    if (auto done = workshop->put_in_place([] {}); !done) return done;
+    done = refuse_existing(path);
+    if (done) done = workshop->put_in_place([] {});
+    if (!done) return std::unexpected(done.error());
   }
   sync_above(path);
   undo.done();
-  return {};
+  return salvaged;
 }
 
 Result<void> Store::backup(const std::filesystem::path& to) const {

@@ -5,8 +5,10 @@
 
 #include "base/result.h"
 #include "store/env.h"
+#include "store/salvage.h"
 #include "store/store.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 
@@ -17,11 +19,15 @@ namespace postern::store {
 // nothing is left: full, damaged, io. Store::backup looks at the copy's tables too.
 [[nodiscard]] Result<void> backup(const Env& env, const std::filesystem::path& to);
 
+// A backup with a damaged page is refused, or what reads of it is taken (salvage.h).
+enum class Damage : std::uint8_t { refused, salvaged };
+
 // Makes a store at options.path of a backup, or of a data file by itself; options.mode has no
 // meaning here. Errc::exists where one is there already; not_found, damaged, version: of the
 // backup. `replay` brings it up to what must not be lost (what was forgotten since) before anybody
 // else can open it. Killed, it leaves no store; then it can be done again.
-[[nodiscard]] Result<void> restore(const std::filesystem::path& backup, const Options& options,
-                                   const std::function<Result<void>(Store&)>& replay = {});
+[[nodiscard]] Result<Salvaged> restore(const std::filesystem::path& backup, const Options& options,
+                                       const std::function<Result<void>(Store&)>& replay = {},
+                                       Damage damage = Damage::refused);
 
 }  // namespace postern::store

@@ -63,6 +63,14 @@ const Scope* scope_of(const policy::Facts& facts) {
   return nullptr;
 }
 
+// A row that names a hold, and was made stricter since.
+bool says_more(const PlaceHold& change, const policy::Hold& known) {
+  const auto width = [](const Scope& scope) {
+    return scope.kind == Scope::Kind::all ? 2 : scope.kind == Scope::Kind::marketing ? 1 : 0;
+  };
+  return change.kind != known.kind || width(change.scope) > width(known.scope);
+}
+
 bool ends_later(std::optional<Time> a, std::optional<Time> b) { return b && (!a || *a > *b); }
 
 }  // namespace
@@ -97,9 +105,17 @@ Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) 
       if (repeats(change, hold, target.contact)) return Outcome{Outcome::Kind::unchanged, {}, {}};
     }
   } else {
-    const Known known = find_known(target.contact, change.known_as);
+    Known known = find_known(target.contact, change.known_as);
+    if (known.hold != nullptr && says_more(change, *known.hold)) {
+      // Another hold beside it: what the row was exported as stays known.
+      const auto name =
+          policy::imported_hold_id(change.kind, change.scope, change.origin.source, change.date);
+      known = find_known(target.contact, {&name, 1});
+    }
     placed.imported = known.id;
     if (known.hold != nullptr) {
+      // Under a former name of its stream, it may be.
+      placed.scope = known.hold->scope;
       auto met = meet_known(change, *known.hold, target);
       if (!met) return std::unexpected(met.error());
       if (*met) return **std::move(met);
@@ -222,9 +238,20 @@ Result<std::optional<policy::Hold>> Batch::what_holds(const GiveConsent& change,
     return std::unexpected(found.error());
   }
   std::optional<policy::Hold> gravest;
+  const auto note = [&](const policy::Hold& hold) {
+    if (!gravest || graver(hold, *gravest)) gravest = hold;
+  };
   for (std::size_t i = 0; i < findings.size; ++i) {
-    const auto hold = foremost(findings.entries[i].contact, change.scope, now);
-    if (hold && (!gravest || graver(*hold, *gravest))) gravest = hold;
+    const policy::Contact& contact = findings.entries[i].contact;
+    if (const auto hold = foremost(contact, change.scope, now)) note(*hold);
+    if (streams_ == nullptr) continue;
+    // A stream's former name, and a name that is in no configuration, bind too.
+    for (const policy::Stream& stream : streams_->all()) {
+      if (!policy::permission_covers(change.scope, stream, *streams_)) continue;
+      for (const policy::Hold& hold : contact.holds) {
+        if (policy::binds(hold, contact, stream, *streams_, now)) note(hold);
+      }
+    }
   }
   return gravest;
 }

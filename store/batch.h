@@ -25,7 +25,11 @@ class Batch {
                                            Rules& rules);
 
   // What follows is of this import: its events name it, and leave out what its record says.
-  void of_import(const ImportRecord& import) { import_ = &import; }
+  // `streams`: of the configuration, for who is held; nullptr: as far as names tell.
+  void of_import(const ImportRecord& import, const policy::Streams* streams) {
+    import_ = &import;
+    streams_ = streams;
+  }
   // The contacts come in the order of their keys: pages are filled whole where the store was empty.
   void expect_order() { contacts_.expected = addresses_.expected = by_contact_.expected = true; }
 
@@ -87,6 +91,7 @@ class Batch {
   Rules* rules_;
   Numbering numbering_;
   const ImportRecord* import_ = nullptr;
+  const policy::Streams* streams_ = nullptr;
   std::optional<Lookup> lookup_;
   bool changed_ = false;
   bool numbered_ = false;

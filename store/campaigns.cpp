@@ -122,10 +122,12 @@ std::string kept_name(std::string_view text, std::size_t limit) {
 
 }  // namespace
 
+std::string kept_campaign(std::string_view name) { return kept_name(name, policy::max_campaign); }
+
 Result<std::uint32_t> number_of(Txn& txn, const Tables& tables, std::string_view stream,
                                 std::string_view campaign, std::uint32_t day, std::uint32_t limit) {
   Campaign wanted{.stream = kept_name(stream, policy::max_stream_name),
-                  .name = kept_name(campaign, policy::max_campaign)};
+                  .name = kept_campaign(campaign)};
   auto known = find(txn, tables, wanted);
   if (!known) return std::unexpected(known.error());
   if (!*known) {

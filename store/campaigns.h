@@ -21,6 +21,8 @@ struct Campaign {
 inline constexpr std::string_view other_campaigns = "(others)";
 inline constexpr std::uint32_t max_campaigns = 100'000;  // of a stream
 
+// As it is kept: cut, without controls.
+[[nodiscard]] std::string kept_campaign(std::string_view name);
 // The campaign's number, and that it was used on `day`. Names are cut to what is kept of them;
 // controls become blanks.
 [[nodiscard]] Result<std::uint32_t> number_of(Txn& txn, const Tables& tables,

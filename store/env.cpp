@@ -52,9 +52,12 @@ Error explain(int code, std::string_view doing, const std::filesystem::path& dir
       return {Errc::io,
               text("a write failed earlier, and LMDB does no more until it is opened again: "
                    "look at the system's log for the cause")};
+    case MDB_INCOMPATIBLE:
+      return {Errc::damaged,
+              text("it cannot be copied: some of its pages are neither used nor free. Nothing is "
+                   "lost; export it, and import that into a new one")};
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
-    case MDB_INCOMPATIBLE:
     case MDB_NOTFOUND:
       return {Errc::damaged, text(fmt::format("it is damaged ({}): put a backup in its place, or "
                                               "import an export into a new one",

@@ -18,7 +18,7 @@ namespace postern::store {
 
 struct RejectedRow {
   std::uint64_t line = 0;
-  std::string text;    // what stood there, printable, cut
+  std::string text;    // what stood there: its first line, UTF-8
   std::string reason;  // and why it is no row
 };
 // A contact that a row calls subscribed, and who is held.
@@ -47,6 +47,7 @@ struct ImportOptions {
   std::function<void(const KeptRow&)> kept;
   enum class Phase : std::uint8_t { reading, writing };
   std::function<void(Phase, std::uint64_t done)> progress;  // octets read; rows written
+  std::function<bool()> stop;  // asked now and then: true ends the import with Errc::cancelled
 };
 
 struct ImportSummary {
@@ -55,10 +56,12 @@ struct ImportSummary {
   std::uint64_t kept_bounced = 0;
   std::uint64_t kept_complained = 0;
   std::uint64_t kept_blocked = 0;
+  std::uint64_t future = 0;  // rows with a date that is yet to come: they count from now on
   std::optional<rows::Recognised> recognised;
   std::string import;  // its name; empty where nothing was recorded
-  // Errc::invalid: the file cannot be imported so, and nothing was. Otherwise the store or the file
-  // failed; the counts are of what was committed until then.
+  // Errc::invalid: the file cannot be imported so, and nothing was. Errc::conflict: the import was
+  // undone while it was under way. Errc::cancelled: stopped. Otherwise the store or the file
+  // failed. The counts are of what was committed until then.
   std::optional<Error> error;
 };
 
@@ -83,7 +86,9 @@ struct ExportOptions {
 };
 struct ExportSummary {
   std::uint64_t rows = 0;
-  std::uint64_t nameless = 0;  // contacts whose address was erased, or that a map cannot hold
+  // Contacts that were asked for and cannot be named: their address was erased, a map cannot hold
+  // it, or they have no digest of that kind.
+  std::uint64_t nameless = 0;
 };
 // One row a hold that stands (and a consent): what import reads back without loss, dates, scopes
 // and identities included. `postfix`: an access map, one line an address. Pages through the store:

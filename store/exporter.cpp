@@ -110,8 +110,8 @@ class Exporter {
       auto page = store_.contacts(after, page_size);
       if (!page) return std::unexpected(page.error());
       for (const ContactRecord& record : page->records) {
-        if (record.address.text.empty()) {  // erased: there is nothing to name it by
-          ++summary_.nameless;
+        if (!can_be_named(record)) {
+          if (is_wanted(record.contact)) ++summary_.nameless;
           continue;
         }
         auto done = options_.format == ExportFormat::postfix ? access_line(record) : rows(record);
@@ -140,6 +140,26 @@ class Exporter {
     if (options_.since && consent.date < *options_.since) return false;
     if (options_.status && *options_.status != rows::Status::subscribed) return false;
     return stream_ == nullptr || permission_covers(consent.scope, *stream_, *options_.streams);
+  }
+  [[nodiscard]] bool is_wanted(const policy::Contact& contact) const {
+    const auto any = [&](const auto& ones) {
+      return std::ranges::any_of(ones, [&](const auto& one) { return wanted(one, contact); });
+    };
+    const bool consents_too = options_.format != ExportFormat::postfix;
+    return any(contact.holds) || (consents_too && any(contact.consents));
+  }
+  // Not where its address was erased; as a digest of the wanted kind; as the key of a map, which
+  // holds no blanks.
+  [[nodiscard]] bool can_be_named(const ContactRecord& record) const {
+    const std::string_view text = record.address.text;
+    if (text.empty()) return false;
+    if (options_.format == ExportFormat::postfix) {
+      return !record.address.is_digest() && text.find_first_of(" \t\r\n\"") == text.npos &&
+             !text.starts_with('#');
+    }
+    if (!options_.hashed) return true;
+    return record.address.is_digest() ? text.size() == hex_digest(*options_.hashed, "").size()
+                                      : !record.address.is_domain();
   }
   [[nodiscard]] static rows::Status status_of(policy::HoldKind kind) {
     switch (kind) {
@@ -199,18 +219,21 @@ class Exporter {
     return words;
   }
 
-  Result<void> write(OutRow row, const policy::EventId& event) {
+  // A hold binds though a damaged page took what was said of it.
+  Result<HistoryEntry> event_of(const policy::EventId& event) const {
     auto entry = store_.event(event);
+    if (!entry && entry.error().code == Errc::not_found) return HistoryEntry{};
+    return entry;
+  }
+
+  Result<void> write(OutRow row, const policy::EventId& event) {
+    auto entry = event_of(event);
     if (!entry) return std::unexpected(entry.error());
     if (!options_.reason.empty() && !contains_nocase(entry->note, options_.reason)) return {};
     row.source = std::move(entry->source);
     row.reason = std::move(entry->note);
     std::string digest;
     if (options_.hashed && !is_digest(row.address)) {
-      if (row.address.starts_with('@')) {
-        ++summary_.nameless;
-        return {};
-      }
       digest = hex_digest(*options_.hashed, row.address);
       row.address = digest;
     }
@@ -220,21 +243,15 @@ class Exporter {
     return {};
   }
 
-  // access(5): "user@domain", "domain", ".domain". The gravest hold speaks; a key with blanks no
-  // map can hold.
+  // access(5): "user@domain", "domain", ".domain". The gravest hold speaks.
   Result<void> access_line(const ContactRecord& record) {
     std::string_view key = record.address.text;
     if (record.address.is_domain()) key.remove_prefix(1);
-    if (record.address.is_digest() || key.find_first_of(" \t\r\n\"") != key.npos ||
-        key.starts_with('#')) {
-      ++summary_.nameless;
-      return {};
-    }
     policy::Contact standing;
     for (const policy::Hold& hold : record.contact.holds) {
       if (!wanted(hold, record.contact)) continue;
       if (!options_.reason.empty()) {
-        auto entry = store_.event(hold.event);
+        auto entry = event_of(hold.event);
         if (!entry) return std::unexpected(entry.error());
         if (!contains_nocase(entry->note, options_.reason)) continue;
       }

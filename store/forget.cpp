@@ -8,8 +8,10 @@
 #include "store/forgotten.h"
 #include "store/impl.h"
 #include "store/traffic.h"
+#include "store/traffic_row.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -17,6 +19,8 @@
 
 namespace postern::store {
 namespace {
+
+constexpr auto every_day = std::numeric_limits<std::uint32_t>::max();
 
 // The mailbox itself, its other spellings by the provider's rule, and its entries of hash lists.
 Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn, KeyHasher& hasher,
@@ -37,7 +41,9 @@ Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn
   }
   for (const Digest kind : {Digest::md5, Digest::sha1, Digest::sha256}) {
     keys.push_back(hasher(hex_digest(kind, address.text)));
-    if (!folded.empty()) keys.push_back(hasher(hex_digest(kind, folded)));
+    if (!folded.empty() && folded != address.text) {
+      keys.push_back(hasher(hex_digest(kind, folded)));
+    }
   }
   return keys;
 }
@@ -45,7 +51,6 @@ Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn
 struct Erased {
   bool known = false;
   std::uint64_t texts = 0;
-  bool later = false;  // it has events that were recorded after `until`
 };
 
 // The texts of its events that were recorded until then; the address too, where there is no later
@@ -63,6 +68,7 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
     if (!more) return std::unexpected(more.error());
   }
   erased.known = !events.empty();
+  bool later = false;
   for (const EventKey& event : events) {
     auto octets = txn.get(tables.events, event);
     if (!octets) return std::unexpected(octets.error());
@@ -71,7 +77,7 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
       return std::unexpected(txn.env().damaged("the record of an event"));
     }
     if (record.recorded > until) {
-      erased.later = true;
+      later = true;
       continue;
     }
     auto text = txn.get(tables.texts, event);
@@ -80,7 +86,7 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
     ++erased.texts;
     if (auto gone = txn.remove(tables.texts, event); !gone) return std::unexpected(gone.error());
   }
-  if (erased.known && !erased.later) {
+  if (erased.known && !later) {
     auto text = txn.get(tables.addresses, key);
     if (!text) return std::unexpected(text.error());
     if (*text) ++erased.texts;
@@ -104,31 +110,30 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
   ForgetSummary summary;
   std::vector<Forgotten> entries;
   for (const ContactKey& key : *keys) {
-    if (auto gone = forget_traffic(batch->txn(), impl_->tables, key); !gone) {
-      return std::unexpected(gone.error());
-    }
+    auto rows = forget_traffic(batch->txn(), impl_->tables, key, every_day);
+    if (!rows) return std::unexpected(rows.error());
     auto erased = erase_texts(batch->txn(), impl_->tables, key, Time::max());
     if (!erased) return std::unexpected(erased.error());
+    summary.rows += *rows;
+    if (erased->known || *rows > 0) entries.push_back({now, key});
     if (!erased->known) continue;
     ++summary.contacts;
     summary.texts += erased->texts;
-    entries.push_back({now, key});
     auto target = batch->read(key);
     if (!target) return std::unexpected(target.error());
     auto done = batch->append(*target, policy::Forgotten{}, now, now, origin);
     if (done) done = batch->write(*target);
     if (!done) return std::unexpected(done.error());
   }
+  if (entries.empty()) return summary;
   batch->touch();
   if (auto owed = owe_compaction(batch->txn(), impl_->tables, now); !owed) {
     return std::unexpected(owed.error());
   }
   // Before the commit: a name too many in the file forgets nobody who is in the store, one too few
   // would let a backup remember.
-  if (!entries.empty()) {
-    auto listed = append_forgotten(ledger, impl_->env->directory(), entries);
-    if (!listed) return std::unexpected(listed.error());
-  }
+  auto listed = append_forgotten(ledger, impl_->env->directory(), entries);
+  if (!listed) return std::unexpected(listed.error());
   if (auto committed = batch->commit(); !committed) return std::unexpected(committed.error());
   return summary;
 }
@@ -143,12 +148,9 @@ Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, T
   for (const Forgotten& entry : *entries) {
     auto erased = erase_texts(batch->txn(), impl_->tables, entry.contact, entry.time);
     if (!erased) return std::unexpected(erased.error());
-    if (erased->texts == 0) continue;
-    ++forgotten;
-    if (erased->later) continue;
-    if (auto gone = forget_traffic(batch->txn(), impl_->tables, entry.contact); !gone) {
-      return std::unexpected(gone.error());
-    }
+    auto rows = forget_traffic(batch->txn(), impl_->tables, entry.contact, day_of(entry.time));
+    if (!rows) return std::unexpected(rows.error());
+    if (erased->texts + *rows > 0) ++forgotten;
   }
   if (forgotten == 0) return 0;
   batch->touch();

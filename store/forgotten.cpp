@@ -1,6 +1,7 @@
 #include "store/forgotten.h"
 
 #include "base/text.h"
+#include "store/location.h"
 #include "store/octets.h"
 
 #include <cerrno>
@@ -64,7 +65,9 @@ class File {
 
 std::filesystem::path default_ledger(const std::filesystem::path& store) {
   std::error_code error;
-  const auto whole = std::filesystem::absolute(store, error).lexically_normal();
+  // Through links: two spellings of one store have one file.
+  auto whole = std::filesystem::weakly_canonical(store, error);
+  if (error) whole = std::filesystem::absolute(store, error).lexically_normal();
   std::filesystem::path path = whole.has_filename() ? whole : whole.parent_path();
   return path += ".forgotten";
 }
@@ -72,6 +75,7 @@ std::filesystem::path default_ledger(const std::filesystem::path& store) {
 Result<void> append_forgotten(const std::filesystem::path& ledger,
                               const std::filesystem::path& store,
                               std::span<const Forgotten> entries) {
+  std::error_code error;
   const File file(ledger);
   if (file.get() < 0) return std::unexpected(failed(ledger, errno));
   struct stat owner{};
@@ -98,7 +102,10 @@ Result<void> append_forgotten(const std::filesystem::path& ledger,
     return std::unexpected(failed(ledger, code));
   }
   if (::fsync(file.get()) != 0) return std::unexpected(failed(ledger, errno));
-  return {};
+  if (before.st_size > 0) return {};
+  const auto whole = std::filesystem::absolute(ledger, error);
+  if (error) return std::unexpected(failed(ledger, error.value()));
+  return sync_directory(whole.parent_path());
 }
 
 Result<std::vector<Forgotten>> read_forgotten(const std::filesystem::path& ledger) {

@@ -22,7 +22,10 @@ namespace {
 
 // Between two commits: a writer that waits gets the lock, which is not handed out by turns.
 constexpr std::chrono::milliseconds turn_for_others{2};
-constexpr std::uint64_t rows_a_progress = 4096;
+constexpr std::uint64_t rows_a_look = 4096;
+constexpr std::chrono::days clocks_differ{1};  // and time zones
+
+Error given_up() { return {Errc::cancelled, "given up: the same file again goes on"}; }
 
 int news(const Outcome& outcome) {
   switch (outcome.kind) {
@@ -47,7 +50,8 @@ class Importer {
   ImportSummary run(std::istream& in) {
     if (auto done = read(in); !done) {
       summary_.error = std::move(done).error();
-      if (summary_.error->code == Errc::invalid) return std::move(summary_);
+      const Errc code = summary_.error->code;
+      if (code == Errc::invalid || code == Errc::cancelled) return std::move(summary_);
     }
     if (!summary_.error || sorter_.size() > 0) {
       if (auto done = write(); !done) summary_.error = std::move(done).error();
@@ -79,8 +83,9 @@ class Importer {
         return fail(Errc::invalid, fmt::format("line {}: {}", next->line, next->row.error().text));
       }
       ++counts_.rows;
-      if (options_.progress && counts_.rows % rows_a_progress == 0) {
-        options_.progress(ImportOptions::Phase::reading, reader.octets());
+      if (counts_.rows % rows_a_look == 0) {
+        if (stopped()) return std::unexpected(given_up());
+        if (options_.progress) options_.progress(ImportOptions::Phase::reading, reader.octets());
       }
       if (auto taken = take(*std::move(next), file, *hasher, out); !taken) return taken;
     }
@@ -110,6 +115,11 @@ class Importer {
       ++counts_.ignored;
       return {};
     }
+    if (std::ranges::any_of(next.row->statements, [&](const rows::Statement& statement) {
+          return statement.date > options_.now + clocks_differ;
+        })) {
+      ++summary_.future;
+    }
     auto changes = changes_of(*next.row, file, options_, import_.source);
     if (!changes) {
       reject({next.line, std::move(next.text), std::move(changes.error().text)});
@@ -138,8 +148,8 @@ class Importer {
     auto more = sorter_.next(record);
     // Compactions may follow each other.
     constexpr int most_reopenings = 10;
-    int reopened = 0;
-    do {
+    for (int reopened = 0;;) {
+      if (stopped()) return std::unexpected(given_up());
       auto done = write_chunk(record, more, first);
       if (!done && !begun_ && options_.may_reopen && reopened < most_reopenings &&
           store_.must_reopen()) {
@@ -150,14 +160,32 @@ class Importer {
       if (!done) return done;
       reopened = 0;
       first = false;
-      if (more && *more) std::this_thread::sleep_for(turn_for_others);
-    } while (more && *more);
+      if (!more || !*more) break;
+      std::this_thread::sleep_for(turn_for_others);
+    }
     if (!more) return std::unexpected(more.error());
     summary_.import = options_.dry_run ? std::string() : import_.name;
     return {};
   }
 
-  // A commit of rows, up to the end of a contact's: those of one contact are never apart.
+  [[nodiscard]] bool stopped() const { return options_.stop && options_.stop(); }
+
+  // The record as it is now: somebody may have undone the import, or run it twice at once.
+  Result<void> go_on(const Txn& txn) {
+    if (options_.dry_run) return {};
+    auto known = get_import(txn, store_.impl_->tables, import_.number);
+    if (!known) return std::unexpected(known.error());
+    if (*known && !(*known)->undone) {
+      if ((*known)->origin == import_.origin) import_.last = std::max(import_.last, (*known)->last);
+      return {};
+    }
+    return fail(Errc::conflict,
+                fmt::format("import {} was undone while it was under way: what it had not written "
+                            "yet is not imported",
+                            import_.name));
+  }
+
+  // A commit of rows, up to the end of a contact's where it has not too many.
   Result<void> write_chunk(Sorter::Record& record, Result<bool>& more, bool first) {
     Store::Impl& impl = *store_.impl_;
     const std::lock_guard lock(impl.write_mutex);
@@ -165,19 +193,16 @@ class Importer {
     auto batch = Batch::begin(*impl.env, impl.tables, impl.hasher, impl.rules);
     if (!batch) return std::unexpected(batch.error());
     begun_ = true;
-    if (first) {
-      if (auto named = name_import(batch->txn(), impl.tables, import_); !named) {
-        return named;
-      }
-    }
-    batch->of_import(import_);
+    auto ours = first ? name_import(batch->txn(), impl.tables, import_) : go_on(batch->txn());
+    if (!ours) return ours;
+    batch->of_import(import_, options_.streams);
     batch->expect_order();
     const std::uint64_t before = batch->numbering().last;
     Pending pending;
     ContactKey last{};
     std::size_t rows = 0;
     for (; more && *more; more = sorter_.next(record)) {
-      if (rows >= options_.chunk && record.key != last) break;
+      if (rows >= options_.chunk && (record.key != last || rows >= 2 * options_.chunk)) break;
       last = record.key;
       ++rows;
       if (auto applied = apply(*batch, record, pending); !applied) return applied;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -14,6 +16,8 @@ namespace {
 
 constexpr std::uint8_t version = 1;
 constexpr std::size_t max_text = 1000;
+// Later a file by that name is another one: next month's.
+constexpr std::chrono::hours goes_on_within{48};
 
 using NumberKey = std::array<std::uint8_t, 8>;
 
@@ -108,6 +112,22 @@ Result<void> put_import(Txn& txn, const Tables& tables, const ImportRecord& reco
 Result<void> name_import(const Txn& txn, const Tables& tables, ImportRecord& record) {
   const auto records = all_imports(txn, tables);
   if (!records) return std::unexpected(records.error());
+  const auto broken_off = std::ranges::find_if(*records, [&](const ImportRecord& one) {
+    const auto same = [](const ImportRecord& of) {
+      return std::tie(of.file, of.source, of.format, of.by);
+    };
+    const bool soon =
+        one.started <= record.started && record.started - one.started < goes_on_within;
+    return !one.ended && !one.undone && soon && same(one) == same(record);
+  });
+  if (broken_off != records->end()) {
+    record.number = broken_off->number;
+    record.name = broken_off->name;
+    record.origin = broken_off->origin;
+    record.first = broken_off->first;
+    record.last = broken_off->last;
+    return {};
+  }
   record.number = records->empty() ? 1 : records->back().number + 1;
   const auto taken = [&](const std::string& name) {
     return std::ranges::find(*records, name, &ImportRecord::name) != records->end();

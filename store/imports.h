@@ -35,7 +35,7 @@ struct ImportRecord {
   std::string file;          // the file's name, without its folder
   std::string format;        // what the file was taken for
   Time started{};
-  std::optional<Time> ended;  // none: it was broken off, and the same file again goes on
+  std::optional<Time> ended;  // none: under way, or broken off: the same file again goes on
   std::optional<Time> undone;
   ImportCounts counts;
   // Its events are among these of `origin`; both 0 where it made none.
@@ -48,7 +48,8 @@ struct ImportRecord {
                                                              std::uint64_t number);
 [[nodiscard]] Result<std::vector<ImportRecord>> all_imports(const Txn& txn, const Tables& tables);
 [[nodiscard]] Result<void> put_import(Txn& txn, const Tables& tables, const ImportRecord& record);
-// The next number, and a name that none has: `source` and the day.
+// The next number, and a name that none has: `source` and the day. Or those of the same import, of
+// the same file, where it was broken off shortly before: it goes on, and is undone as one.
 [[nodiscard]] Result<void> name_import(const Txn& txn, const Tables& tables, ImportRecord& record);
 
 // The other imports that said what stands already, of one hold; so that undoing one of them does

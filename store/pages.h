@@ -38,7 +38,8 @@ struct PageReport {
   std::vector<PageProblem> problems;
   std::uint64_t more_problems = 0;  // beyond those that are listed
   std::uint64_t transaction = 0;    // of the snapshot
-  // Neither in use nor free: space that nobody gets back, and no damage. Of a sound file.
+  // Neither in use nor free: no damage, but space that nobody gets back, and LMDB makes no compact
+  // copy of such a file. Of a sound file.
   std::uint64_t lost_pages = 0;
 
   [[nodiscard]] bool sound() const { return problems.empty(); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -40,8 +41,13 @@ class Sorter::Run {
   Run& operator=(const Run&) = delete;
 
   static Result<std::unique_ptr<Run>> create(const std::filesystem::path& directory) {
-    const int descriptor =
-        ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int descriptor = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+      // A file system that knows no files without a name.
+      std::string name = (directory / ".sorting-XXXXXX").string();
+      descriptor = ::mkostemp(name.data(), O_CLOEXEC);
+      if (descriptor >= 0) ::unlink(name.c_str());
+    }
     if (descriptor < 0) return std::unexpected(failed(directory, errno));
     return std::make_unique<Run>(directory, descriptor);
   }

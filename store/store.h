@@ -123,13 +123,15 @@ struct UndoSummary {
   std::uint64_t lifted = 0;
   std::uint64_t withdrawn = 0;           // consents
   std::uint64_t shared = 0;              // another import said the same: stays
+  std::uint64_t own = 0;                 // the contact or the operator did: stays
   std::vector<std::string> shared_with;  // the names of such imports
   std::uint64_t gone = 0;                // lifted already
-  bool was_undone = false;               // before; nothing is done then
+  bool was_undone = false;               // before: this lifted what that may have left
 };
 struct ForgetSummary {
   std::uint64_t contacts = 0;  // spellings and digests
   std::uint64_t texts = 0;
+  std::uint64_t rows = 0;  // of the report
 };
 struct VerifySummary {
   std::uint64_t contacts = 0;  // domains and digests too
@@ -138,7 +140,6 @@ struct VerifySummary {
 };
 
 struct Compaction;
-struct PageReport;
 struct TrafficFilter;
 struct TrafficReport;
 class Writer;
@@ -194,9 +195,10 @@ class Store {
   // configuration has.
   [[nodiscard]] Result<std::vector<std::string>> stream_names() const;
   [[nodiscard]] Result<Stats> stats(Time now) const;
-  // What became of recipients (store/traffic.h), in one commit with fsync. Rows beyond their time
-  // go, some with each call: passages without recipients only say what time it is.
+  // What became of recipients (store/traffic.h), in one commit with fsync.
   [[nodiscard]] Result<void> record(std::span<const policy::Passages> passages);
+  // Some of the rows that are beyond their time.
+  [[nodiscard]] Result<void> prune_report(Time now);
   [[nodiscard]] Result<TrafficReport> report(const TrafficFilter& filter) const;
   // Providers in force: the built-in ones and those that the store was keyed with.
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const;
@@ -226,11 +228,8 @@ class Store {
   // See backup.h. Errc::damaged, and the backup stays, where its tables do not agree with its
   // events.
   [[nodiscard]] Result<void> backup(const std::filesystem::path& to) const;
-  // Every page of the file, read without LMDB (pages.h): to be asked before verify(), which
-  // believes the pages.
-  [[nodiscard]] Result<PageReport> pages() const;
   // Every table against a fold of the events, in short snapshots; `wrong` is called with each thing
-  // that does not agree.
+  // that does not agree. It believes the pages: check_store_pages() (pages.h) is asked first.
   [[nodiscard]] Result<VerifySummary> verify(const std::function<void(std::string)>& wrong) const;
 
   struct Impl;  // for the files that implement it

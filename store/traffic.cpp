@@ -16,7 +16,7 @@
 namespace postern::store {
 namespace {
 
-constexpr std::size_t least_pruned = 10'000;  // rows of one transaction
+constexpr std::size_t most_pruned = 20'000;  // rows of one transaction
 
 Error damaged(const Txn& txn) { return txn.env().damaged("a row of the traffic"); }
 
@@ -122,14 +122,9 @@ Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, KeyHasher& 
   return rows;
 }
 
-std::uint32_t oldest_kept(std::span<const policy::Passages> passages) {
-  const Time now = std::ranges::max(passages, {}, &policy::Passages::time).time;
-  return day_of(now - traffic_kept);
-}
-
-// The contact's keys, day by day: between them lie the rows of everybody else.
+// The contact's keys up to that day, day by day: between them lie the rows of everybody else.
 Result<std::vector<TrafficKey>> keys_of(const Txn& txn, const Tables& tables,
-                                        const ContactKey& contact) {
+                                        const ContactKey& contact, std::uint32_t last_day) {
   std::vector<TrafficKey> found;
   auto cursor = Cursor::open(txn, tables.traffic);
   if (!cursor) return std::unexpected(cursor.error());
@@ -138,6 +133,7 @@ Result<std::vector<TrafficKey>> keys_of(const Txn& txn, const Tables& tables,
     TrafficKey key;
     if (!decode(cursor->key(), key)) return std::unexpected(damaged(txn));
     TrafficKey next{.day = key.day, .contact = contact};
+    if (key.day > last_day) break;
     if (key.contact == contact) {
       found.push_back(key);
       more = cursor->next();
@@ -204,8 +200,9 @@ Result<void> count(Txn& txn, const Tables& tables, const ContactKey& contact,
   return count_row(txn, tables, key, 1, sender, time);
 }
 
-Result<void> forget_traffic(Txn& txn, const Tables& tables, const ContactKey& contact) {
-  auto keys = keys_of(txn, tables, contact);
+Result<std::uint64_t> forget_traffic(Txn& txn, const Tables& tables, const ContactKey& contact,
+                                     std::uint32_t last_day) {
+  auto keys = keys_of(txn, tables, contact, last_day);
   if (!keys) return std::unexpected(keys.error());
   for (TrafficKey& key : *keys) {
     const auto octets = encode(key);
@@ -213,12 +210,13 @@ Result<void> forget_traffic(Txn& txn, const Tables& tables, const ContactKey& co
     if (!value) return std::unexpected(value.error());
     TrafficRecord record;
     if (!*value || !decode(**value, record)) return std::unexpected(damaged(txn));
-    if (auto done = txn.remove(tables.traffic, octets); !done) return done;
+    auto done = txn.remove(tables.traffic, octets);
     key.contact = {};
     record.sender.clear();
-    if (auto done = add(txn, tables, key, std::move(record)); !done) return done;
+    if (done) done = add(txn, tables, key, std::move(record));
+    if (!done) return std::unexpected(done.error());
   }
-  return {};
+  return keys->size();
 }
 
 Result<void> prune_traffic(Txn& txn, const Tables& tables, std::uint32_t day, std::size_t limit) {
@@ -257,11 +255,15 @@ Result<void> Store::record(std::span<const policy::Passages> passages) {
     auto done = count_row(*txn, impl_->tables, key, times, last->sender, last->time);
     if (!done) return done;
   }
-  const std::size_t limit = least_pruned + 2 * rows->size();
-  if (auto pruned = prune_traffic(*txn, impl_->tables, oldest_kept(passages), limit); !pruned) {
-    return pruned;
-  }
   return txn->commit();
+}
+
+Result<void> Store::prune_report(Time now) {
+  const std::lock_guard lock(impl_->write_mutex);
+  auto txn = Txn::write(*impl_->env);
+  if (!txn) return std::unexpected(txn.error());
+  auto pruned = prune_traffic(*txn, impl_->tables, day_of(now - traffic_kept), most_pruned);
+  return pruned ? txn->commit() : pruned;
 }
 
 }  // namespace postern::store

@@ -45,9 +45,11 @@ inline constexpr std::size_t traffic_results = 9;
 [[nodiscard]] Result<void> count(Txn& txn, const Tables& tables, const ContactKey& contact,
                                  std::string_view stream, std::string_view campaign,
                                  TrafficResult result, std::string_view sender, Time time);
-// The contact's rows lose its key and the sender; the counts stay.
-[[nodiscard]] Result<void> forget_traffic(Txn& txn, const Tables& tables,
-                                          const ContactKey& contact);
+// The contact's rows of days up to `last_day` lose its key and the sender; the counts stay. How
+// many rows that were.
+[[nodiscard]] Result<std::uint64_t> forget_traffic(Txn& txn, const Tables& tables,
+                                                   const ContactKey& contact,
+                                                   std::uint32_t last_day);
 // Rows of days before `day` (since 1970, UTC), at most `limit` of them; and, when those are gone,
 // campaigns that only they named.
 [[nodiscard]] Result<void> prune_traffic(Txn& txn, const Tables& tables, std::uint32_t day,

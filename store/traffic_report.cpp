@@ -20,7 +20,7 @@ constexpr std::size_t max_totals = 100'000;
 class Walk {
  public:
   Walk(const Env& env, const Tables& tables, const TrafficFilter& filter)
-      : env_(env), tables_(tables), filter_(filter) {
+      : env_(env), tables_(tables), filter_(filter), campaign_(kept_campaign(filter.campaign)) {
     if (filter.since) from_ = encode(TrafficKey{.day = day_of(*filter.since)});
   }
 
@@ -97,7 +97,7 @@ class Walk {
     auto campaign = campaign_of(txn, tables_, number);
     if (!campaign) return std::unexpected(campaign.error());
     const bool wanted =
-        (filter_.campaign.empty() || filter_.campaign == campaign->name) &&
+        (campaign_.empty() || campaign_ == campaign->name) &&
         (filter_.streams.empty() ||
          std::ranges::find(filter_.streams, campaign->stream) != filter_.streams.end());
     const std::size_t place = wanted ? new_place(*std::move(campaign)) : not_asked_for;
@@ -119,6 +119,7 @@ class Walk {
   const Env& env_;
   const Tables& tables_;
   const TrafficFilter& filter_;
+  const std::string campaign_;  // as it is kept
   TrafficKeyOctets from_{};
   std::vector<TrafficTotal> totals_;
   std::unordered_map<std::uint32_t, std::size_t> places_;  // by campaign number

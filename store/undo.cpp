@@ -1,5 +1,6 @@
-// The undoing of an import: what it alone put there is lifted. A lift of this kind is marked, so
-// that the same file, imported again, places its holds anew.
+// The undoing of an import: it is marked as undone, then what it alone put there is lifted. Broken
+// off, the next call lifts the rest. A lift of this kind is marked too, so that the same file,
+// imported again, places its holds anew.
 #include "store/batch.h"
 #include "store/event_record.h"
 #include "store/impl.h"
@@ -27,7 +28,14 @@ constexpr std::size_t chunk = 5000;  // events of a commit
 struct Item {
   ContactKey contact{};
   policy::HoldId hold;    // what a lift of it names
-  bool repeated = false;  // it was another import's first; one of its own was looked at already
+  bool repeated = false;  // the import said what stood already
+};
+
+// Who else said it.
+struct Said {
+  bool by_itself = false;  // by an event of the import that is undone
+  bool elsewhere = false;  // another import, which can be undone too
+  bool own = false;        // the contact or the operator
 };
 
 class Undo {
@@ -40,13 +48,14 @@ class Undo {
         now_(now) {}
 
   Result<UndoSummary> run() {
-    if (auto known = find_undone(); !known) return std::unexpected(known.error());
-    if (auto done = own_events(); !done) return std::unexpected(done.error());
-    if (auto done = repeated(); !done) return std::unexpected(done.error());
-    if (auto done = flush(); !done) return std::unexpected(done.error());
-    if (!preview_) {
-      if (auto done = mark(); !done) return std::unexpected(done.error());
-    }
+    summary_.was_undone = import_.undone.has_value();
+    auto done = find_undone();
+    // Before anything is lifted: an import that is still under way writes no more of its rows.
+    if (done && !preview_ && !import_.undone) done = mark();
+    if (done) done = own_events();
+    if (done) done = repeated();
+    if (done) done = flush();
+    if (!done) return std::unexpected(done.error());
     summary_.import = import_;
     return summary_;
   }
@@ -160,10 +169,13 @@ class Undo {
       if (!item.repeated) ++summary_.gone;
       return {};
     }
-    auto shared = said_elsewhere(batch, item);
-    if (!shared) return std::unexpected(shared.error());
-    ++(*shared ? summary_.shared : count);
-    return *shared ? Result<void>{} : lift(batch, target, item.hold, scope);
+    auto said = who_said(batch, item);
+    if (!said) return std::unexpected(said.error());
+    // Twice in one file: it was looked at with the event.
+    if (item.repeated && said->by_itself) return {};
+    ++(said->own ? summary_.own : said->elsewhere ? summary_.shared : count);
+    if (said->own || said->elsewhere) return {};
+    return lift(batch, target, item.hold, scope);
   }
 
   Result<void> lift(Batch& batch, Batch::Target& target, const policy::HoldId& id,
@@ -177,32 +189,32 @@ class Undo {
 
   // By an import that is not undone, or by no import at all: in an event of its own, or as one of
   // those that said what stood already.
-  Result<bool> said_elsewhere(Batch& batch, const Item& item) {
-    auto by_event = said_in_events(batch.txn(), item);
-    if (!by_event) return by_event;
+  Result<Said> who_said(Batch& batch, const Item& item) {
+    auto said = said_in_events(batch.txn(), item);
+    if (!said) return said;
     std::array<std::uint8_t, 32> key{};
     std::ranges::copy(item.contact, key.begin());
     std::ranges::copy(item.hold.octets, key.begin() + 16);
     auto octets = batch.txn().get(store_.tables.repeated, key);
     if (!octets) return std::unexpected(octets.error());
-    if (!*octets) return by_event;
+    if (!*octets) return said;
     Repeats repeats;
     if (!decode(**octets, repeats)) {
       return std::unexpected(store_.env->damaged("a list of imports"));
     }
-    bool shared = *by_event || repeats.more;
+    said->elsewhere = said->elsewhere || repeats.more;
     for (const std::uint64_t number : repeats.imports) {
       if (is_undone(number)) continue;
-      shared = true;
+      said->elsewhere = true;
       share_with(number);
     }
-    return shared;
+    return said;
   }
 
-  Result<bool> said_in_events(const Txn& txn, const Item& item) {
+  Result<Said> said_in_events(const Txn& txn, const Item& item) {
     auto cursor = Cursor::open(txn, store_.tables.by_contact);
     if (!cursor) return std::unexpected(cursor.error());
-    bool said = false;
+    Said said;
     auto more = cursor->at(item.contact);
     for (; more && *more; more = cursor->next_of_key()) {
       EventKey key{};
@@ -213,8 +225,10 @@ class Undo {
       if (!*octets || !decode(**octets, record)) {
         return std::unexpected(store_.env->damaged("the record of an event"));
       }
-      if (identity(record.facts, event_id(key)) != item.hold || is_undone(record.import)) continue;
-      said = true;
+      if (identity(record.facts, event_id(key)) != item.hold) continue;
+      if (record.import == import_.number) said.by_itself = true;
+      if (is_undone(record.import)) continue;
+      (record.import == 0 ? said.own : said.elsewhere) = true;
       share_with(record.import);
     }
     if (!more) return std::unexpected(more.error());
@@ -244,9 +258,7 @@ class Undo {
     if (!batch) return std::unexpected(batch.error());
     auto fresh = get_import(batch->txn(), store_.tables, import_.number);
     if (!fresh) return std::unexpected(fresh.error());
-    if (!*fresh || (*fresh)->last != import_.last) {
-      return fail(Errc::busy, "the import is still under way: undo it again when it has ended");
-    }
+    if (*fresh) import_ = **std::move(fresh);
     import_.undone = now_;
     if (auto put = put_import(batch->txn(), store_.tables, import_); !put) return put;
     batch->touch();
@@ -280,12 +292,6 @@ Result<UndoSummary> Store::undo_import(std::string_view name, bool preview, cons
     return fail(Errc::not_found, fmt::format("no import is named {}: postern import --list shows "
                                              "them",
                                              name));
-  }
-  if (found->undone) {
-    UndoSummary summary;
-    summary.import = *found;
-    summary.was_undone = true;
-    return summary;
   }
   return Undo(*impl_, *found, preview, origin, now).run();
 }

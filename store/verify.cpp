@@ -4,7 +4,6 @@
 #include "store/contact_record.h"
 #include "store/event_record.h"
 #include "store/impl.h"
-#include "store/pages.h"
 #include "store/walk.h"
 
 #include <algorithm>
@@ -212,8 +211,6 @@ class Verifier {
 };
 
 }  // namespace
-
-Result<PageReport> Store::pages() const { return check_pages(*impl_->env); }
 
 Result<VerifySummary> Store::verify(const std::function<void(std::string)>& wrong) const {
   auto hasher = KeyHasher::create(impl_->hash_key);

@@ -133,7 +133,10 @@ std::optional<Recognition> Recogniser::lines(std::string_view line) const {
 
 Result<Recognition> Recogniser::objects(std::string_view line) const {
   if (!line.starts_with('{') || line == "{") {
-    return fail(Errc::invalid, "not JSON lines: write one object a line, as jq -c . FILE does");
+    return fail(Errc::invalid,
+                "not JSON lines: write one object a line, as jq -c . FILE does; of what AWS "
+                "prints, as jq -c "
+                "'.SuppressedDestinationSummaries[]' FILE does");
   }
   Recognition known;
   known.kind = Recognition::Kind::objects;

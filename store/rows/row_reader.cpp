@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::size_t max_layouts = 64;  // of objects with different members
 
+constexpr std::size_t max_shown = 200;  // octets of a line that is too long
+
 using Kind = Recognition::Kind;
 
 }  // namespace
@@ -100,7 +102,7 @@ struct RowReader::Impl {
   }
 
   Next read(std::string_view left, std::string_view first, std::size_t size) {
-    Next next{line + 1, printable(first), fail(Errc::invalid, ""), false};
+    Next next{line + 1, quoted(first), fail(Errc::invalid, ""), false};
     switch (file.kind) {
       case Kind::table:
         next.row = table_row(left, size);
@@ -119,6 +121,13 @@ struct RowReader::Impl {
     next.stop = !next.row && record.stop();
     ended = next.stop;
     return next;
+  }
+
+  // As somebody would put it right; with escapes where it is in no encoding.
+  std::string quoted(std::string_view first) {
+    if (first.ends_with('\r')) first.remove_suffix(1);
+    const auto text = decoder.decode(first);
+    return text ? std::string(*text) : printable(first, max_line);
   }
 
   // Where a record is broken its first line alone is rejected, and the next line is a new chance.
@@ -181,16 +190,14 @@ struct RowReader::Impl {
   void read_access(std::string_view left, std::string_view first) {
     const std::string_view whole = left.substr(0, access_line_size(left));
     const auto lines = std::ranges::count(whole, '\n') + (whole.ends_with('\n') ? 0 : 1);
-    const Next next{line + 1, printable(first), fail(Errc::invalid, ""), false};
     const auto add = [&](Result<Row> row) {
-      waiting.push_back({next.line, next.text, std::move(row), false});
+      waiting.push_back({line + 1, quoted(first), std::move(row), false});
     };
     const auto text = decoder.decode(whole);
+    auto rows = text ? read_access_line(*text) : std::unexpected(text.error());
     if (whole.size() > max_line + 2) {
       add(too_long());
-    } else if (!text) {
-      add(std::unexpected(text.error()));
-    } else if (auto rows = read_access_line(*text); !rows) {
+    } else if (!rows) {
       add(std::unexpected(std::move(rows).error()));
     } else {
       std::ranges::for_each(*rows, [&](Row& row) { add(std::move(row)); });
@@ -199,7 +206,7 @@ struct RowReader::Impl {
   }
 
   Next over_long(std::string_view first) {
-    Next next{line + 1, printable(first), too_long(), false};
+    Next next{line + 1, printable(first, max_shown), too_long(), false};
     window.skip_line();
     ++line;
     return next;

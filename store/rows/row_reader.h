@@ -54,7 +54,7 @@ class RowReader {
 
   struct Next {
     std::uint64_t line = 0;  // of the file, where the record begins; two rows may have one
-    std::string text;        // what stands there, printable, cut
+    std::string text;        // the record's first line, UTF-8
     Result<Row> row;         // or why it is none
     bool stop = false;  // an option is missing (a date that could be two): nothing more is read
   };

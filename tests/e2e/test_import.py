@@ -1,5 +1,6 @@
 """What other tools export comes in as they export it, adds restrictions, lifts none, and can be undone."""
 
+import csv
 import hashlib
 import json
 
@@ -97,6 +98,39 @@ def test_rejected_rows_go_to_a_file(gate, directory):
     other = directory / "elsewhere"
     gate.run("import", path, "--rejected", other, expect=1)
     assert other.read_text() == rejected.read_text()
+
+
+def test_rejected_rows_can_be_put_right(gate, directory):
+    path = directory / "list.csv"
+    path.write_text("email,reason\njéé@,École, fermée\nb@example.com,ok\n", encoding="latin-1")
+    done = gate.run("import", path, expect=1)
+    assert "j\\xc3\\xa9\\xc3\\xa9@" in done.stderr
+    rejected = directory / "list.csv.rejected"
+    [row] = csv.DictReader(rejected.read_text(encoding="utf-8").splitlines())
+    assert row["line"] == "2" and row["row"] == "jéé@,École, fermée"
+    path.write_text(f"email,reason\n{row['row'].replace('jéé@', 'a@example.com').replace(', f', ' f')}\n")
+    gate.run("import", path)
+    assert not rejected.exists()
+    assert "École fermée" in gate.run("show", "a@example.com").stdout
+
+    rejected.write_text("somebody else's\n")
+    gate.run("import", path)
+    assert rejected.read_text() == "somebody else's\n"
+
+
+def test_a_date_that_is_yet_to_come(gate):
+    done = gate.run("import", "-", input="email,date\na@example.com,2099-01-01\nb@example.com,2024-01-01\n")
+    assert done.stdout == "2 rows: 2 added, 0 unchanged, 0 rejected; 1 dated in the future\n"
+    gate.run("check", "a@example.com", expect=1)
+
+
+def test_what_aws_prints(gate):
+    summary = {"EmailAddress": "a@example.com", "Reason": "BOUNCE", "LastUpdateTime": "2020-04-10T21:03:05Z"}
+    whole = json.dumps({"SuppressedDestinationSummaries": [summary]}, indent=4)
+    assert "jq -c '.SuppressedDestinationSummaries[]'" in gate.run("import", "-", input=whole, expect=2).stderr
+    done = gate.run("import", "-", input=json.dumps(summary) + "\n")
+    assert " 1 added" in done.stdout and "taken for ses" in done.stderr
+    assert "bounced since 2020-04-10" in gate.run("show", "a@example.com").stdout
 
 
 def test_dates_that_could_be_two(gate, directory):

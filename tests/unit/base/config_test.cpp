@@ -141,8 +141,8 @@ TEST_CASE("config: a source has the line of its format, for whoever knows the fo
       "[[source]]\nname = \"a\"\nfolder = \"a\"\nformat = \"x\"\n"
       "[[source]]\nname = \"b\"\nfolder = \"b\"\n");
   REQUIRE(config);
-  CHECK(config->sources[0].line == 4);
-  CHECK(config->sources[1].line == 5);
+  CHECK(config->sources[0].line.number == 4);
+  CHECK(config->sources[1].line.number == 5);
 }
 
 TEST_CASE("config: a loaded file without a hostname has the machine's name") {

@@ -52,7 +52,7 @@ class Watched {
   }
   void look_at(store::Store& store, Time now, bool give_up = false) {
     now_ = now;
-    source_.look({store, streams_, now, [=] { return give_up; }});
+    source_.look({store, streams_, now, [=] { return give_up; }, [] { return false; }});
   }
 
   [[nodiscard]] bool is_there(const std::string& name) const {

@@ -123,6 +123,77 @@ TEST_CASE("undo lifts what the import alone put there, and the same file places 
   check_sound(*store);
 }
 
+TEST_CASE("undo: a row that stands twice in its file is one hold, in the preview too") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  ImportOptions consents;
+  consents.status = rows::Status::subscribed;
+  consents.source = "form";
+  const auto holds = import(*store, "email,date\na@x.example,2024-01-01\na@x.example,2024-01-01\n");
+  const auto given = import(*store, "email\nb@x.example\nb@x.example\n", consents);
+  CHECK(holds.counts.unchanged + given.counts.unchanged == 2);
+  for (const bool preview : {true, false}) {
+    CHECK(undo(*store, holds.import, preview).lifted == 1);
+    CHECK(undo(*store, given.import, preview).withdrawn == 1);
+  }
+  CHECK(verdict(*store, "a@x.example").allowed());
+}
+
+TEST_CASE("an import that is stopped goes on with the same file; one that is undone ends") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  std::string file = "email\n";
+  for (int i = 0; i < 10'000; ++i) file += "a" + std::to_string(i) + "@x.example\n";
+  const auto stopped_at = [&](std::size_t look, const std::function<void()>& meanwhile) {
+    ImportOptions options;
+    options.now = day(0);
+    options.chunk = 1000;
+    std::size_t looks = 0;
+    options.stop = [&] {
+      if (++looks != look) return false;
+      if (meanwhile) meanwhile();
+      return !meanwhile;
+    };
+    std::istringstream in(file);
+    return import_rows(*store, in, options);
+  };
+  const auto while_reading = stopped_at(1, {});
+  REQUIRE(while_reading.error);
+  CHECK(while_reading.error->code == Errc::cancelled);
+  CHECK(store->imports()->empty());
+  // Two looks while it is read, and one before each chunk.
+  const auto while_writing = stopped_at(6, {});
+  REQUIRE(while_writing.error);
+  CHECK(while_writing.error->code == Errc::cancelled);
+  CHECK(while_writing.counts.added == 3000);
+  CHECK(store->stats(day(0))->unsubscribed == 3000);
+  CHECK_FALSE(store->imports()->front().ended);
+
+  // It goes on in the same record, and is undone as one.
+  const auto undone = stopped_at(8, [&] { CHECK(undo(*store, "1").lifted == 5000); });
+  REQUIRE(undone.error);
+  CHECK(undone.error->code == Errc::conflict);
+  CHECK(undone.error->text.contains("was undone"));
+  CHECK(undone.counts.added == 2000);
+  REQUIRE(store->imports()->size() == 1);
+  CHECK(store->imports()->front().undone == day(5));
+  CHECK(store->stats(day(0))->unsubscribed == 0);
+  CHECK(import(*store, file).counts.added == 10'000);
+  CHECK(store->imports()->size() == 2);
+  check_sound(*store);
+}
+
+TEST_CASE("a date that is yet to come is counted, and binds from now on") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  const auto done = import(*store,
+                           "email,date\na@x.example,2024-10-05\nb@x.example,2024-10-06\n"
+                           "c@x.example,\n");  // on 2024-10-04
+  CHECK(done.future == 1);
+  CHECK(done.counts.added == 3);
+  CHECK_FALSE(verdict(*store, "b@x.example").allowed());
+}
+
 TEST_CASE("undo and import again: what the contact said meanwhile stays said") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
@@ -339,6 +410,48 @@ TEST_CASE("who is forgotten is still refused, and a restored backup forgets agai
   CHECK(history_of(*restored, "other@x.example")[0].note == "kept");
   CHECK(*restored->forget_again(ledger, day(10)) == 0);
   CHECK(verdict(*restored, "jane@gmail.com").reason == policy::Reason::blocked);
+}
+
+TEST_CASE("who is known by mail alone is forgotten too, in a restored backup as well") {
+  const TemporaryDirectory directory;
+  const auto ledger = directory.path() / "forgotten";
+  policy::Passages passages;
+  passages.stream = "news";
+  passages.sender = "shop@x.example";
+  const auto rows = [](const Store& store) {
+    int named = 0;
+    TrafficFilter filter;
+    filter.each = [&](const TrafficRow& row) { named += row.forgotten ? 0 : 1; };
+    REQUIRE(store.report(filter));
+    return named;
+  };
+  const auto send = [&](Store& store, int on) {
+    passages.time = day(on);
+    passages.recipients = {{contact("jane@x.example"), policy::Reason::no_consent},
+                           {contact("joe@x.example"), policy::Reason::no_consent}};
+    REQUIRE(store.record({&passages, 1}));
+  };
+  {
+    const auto store = open(directory.path() / "store");
+    send(*store, 1);
+    send(*store, 9);
+    std::filesystem::copy(directory.path() / "store" / "data.mdb", directory.path() / "old");
+    const auto done = forget(*store, "jane@x.example", ledger);
+    CHECK(done.contacts == 0);
+    CHECK(done.rows == 2);
+    CHECK(rows(*store) == 2);
+    CHECK(read_forgotten(ledger)->size() == 1);
+    CHECK(forget(*store, "nobody@x.example", ledger).rows == 0);
+    CHECK(read_forgotten(ledger)->size() == 1);
+  }
+  std::filesystem::create_directory(directory.path() / "restored");
+  std::filesystem::rename(directory.path() / "old", directory.path() / "restored" / "data.mdb");
+  const auto restored = open(directory.path() / "restored", Mode::read_write);
+  // Mail after the day on which it was forgotten is new.
+  send(*restored, 20);
+  CHECK(*restored->forget_again(ledger, day(21)) == 1);
+  CHECK(rows(*restored) == 4);
+  CHECK(*restored->forget_again(ledger, day(21)) == 0);
 }
 
 TEST_CASE("the file of the forgotten: appended to, cut by a crash, damaged, not to be written") {
