@@ -383,6 +383,19 @@ HeaderPlan plan_header_edit(std::string_view section, const HeaderWishes& wishes
   return plan;
 }
 
+std::string edited_section(std::string_view section, const HeaderPlan& plan,
+                           std::string_view in_front) {
+  std::string edited(in_front);
+  edited += plan.added;
+  if (!edited.empty() && wire::begins_folded(section)) edited += crlf;
+  std::size_t at = 0;
+  for (const auto& [begin, end] : plan.removed) {
+    edited.append(section.substr(at, begin - at));
+    at = end;
+  }
+  return edited.append(section.substr(at));
+}
+
 std::string unsubscribe_fields(std::string_view link, std::string_view mailto) {
   std::string field = "List-Unsubscribe: ";
   const std::string button = uri_in_brackets(link);

@@ -49,11 +49,16 @@ struct HeaderPlan {
 };
 
 // What is added goes in front of the section. A section whose first line continues nothing
-// (wire::begins_folded) is the body of the message that goes out: the caller puts an empty line in
-// front of it, and the plan takes it for a message without header fields, as it does an empty one.
-// A signature that does not parse (RFC 6376 section 3.2) forbids nothing; more than 100 signatures,
+// (wire::begins_folded) is body in the message that goes out: an empty line comes in front of it,
+// and the plan takes the message for one without header fields, as it does an empty section. A
+// signature that does not parse (RFC 6376 section 3.2) forbids nothing; more than 100 signatures,
 // or one of more than 100 tags, forbid everything.
 [[nodiscard]] HeaderPlan plan_header_edit(std::string_view section, const HeaderWishes& wishes);
+
+// The section as planned. `in_front`: whole fields that come before what the plan adds, such as our
+// trace line and the copy's own unsubscribe_fields().
+[[nodiscard]] std::string edited_section(std::string_view section, const HeaderPlan& plan,
+                                         std::string_view in_front);
 
 // List-Unsubscribe: <mailto:...>, <https:...> and List-Unsubscribe-Post, with their CRLFs. Both are
 // URIs; `mailto` may be empty. Folded between them where they do not fit 78 octets, and inside one
