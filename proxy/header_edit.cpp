@@ -56,11 +56,9 @@ struct Signature {
   Counts named{};       // how often h= names each
 };
 
-// RFC 6376 section 3.2.
+// RFC 6376 section 3.2 has letters, digits and underscores behind it; python3-dkim takes anything.
 bool is_tag_name(std::string_view name) {
-  const auto alpha = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const auto inner = [&](char c) { return alpha(c) || (c >= '0' && c <= '9') || c == '_'; };
-  return !name.empty() && alpha(name.front()) && std::ranges::all_of(name, inner);
+  return !name.empty() && ascii_lower(name.front()) >= 'a' && ascii_lower(name.front()) <= 'z';
 }
 
 bool contains(const std::vector<std::string_view>& names, std::string_view name) {
