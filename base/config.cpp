@@ -94,6 +94,10 @@ void read_stream(Section& section, StreamConfig& stream, Taken& names) {
   section.report(section.line("name"), "name", config::check_stream_name(stream.name));
   section.report(section.line("name"), "name", names.take(stream.name, section.line("name")));
   section.text("title", stream.title);
+  section.report(section.line("title"), "title", config::check_shown_text(stream.title));
+  section.text("description", stream.description);
+  section.report(section.line("description"), "description",
+                 config::check_shown_text(stream.description));
   section.each_text("formerly", [&](std::string_view text, std::uint32_t line) {
     stream.formerly.emplace_back(text);
     section.report(line, "formerly", config::check_stream_name(text));
@@ -102,6 +106,11 @@ void read_stream(Section& section, StreamConfig& stream, Taken& names) {
   using Kind = StreamConfig::Kind;
   section.choice<Kind>("kind", stream.kind,
                        {{"marketing", Kind::marketing}, {"transactional", Kind::transactional}});
+  section.flag("offer", stream.offer);
+  if (stream.offer && stream.kind == Kind::transactional) {
+    section.problem(section.line("offer"), "offer",
+                    "a transactional stream cannot be left, so it is not offered");
+  }
   section.each_text("sender", [&](std::string_view text, std::uint32_t line) {
     stream.sender.emplace_back(text);
     section.report(line, "sender", config::check_sender_pattern(text));
@@ -235,6 +244,67 @@ void read_store(Section& section, Config& config) {
   config.forgotten = forgotten;
 }
 
+void read_address(Section& section, std::optional<Endpoint>& address) {
+  std::string written;
+  if (!section.text("address", written) || written.empty()) return;
+  auto parsed = parse_endpoint(written);
+  if (!parsed) return section.problem(section.line("address"), "address", parsed.error().text);
+  address = *std::move(parsed);
+}
+
+void read_file(Section& section, std::string_view key, std::filesystem::path& path) {
+  std::string text;
+  section.text(key, text);
+  if (text.contains('\0')) section.problem(section.line(key), key, "a file has to be named");
+  path = text;
+}
+
+void read_web(Section& section, WebConfig& web) {
+  read_address(section, web.address);
+  read_file(section, "certificate", web.certificate);
+  read_file(section, "key", web.key);
+  if (web.certificate.empty() != web.key.empty()) {
+    const auto* missing = web.key.empty() ? "key" : "certificate";
+    section.problem(section.line(), missing,
+                    "certificate and key are named together, or neither is");
+  }
+}
+
+void read_admin(Section& section, AdminConfig& admin) {
+  read_address(section, admin.address);
+  if (admin.address && !is_loopback(*admin.address)) {
+    section.problem(section.line("address"), "address",
+                    "these pages know no password: they listen on the loopback interface alone, "
+                    "as in \"127.0.0.1:8526\"");
+  }
+}
+
+void read_unsubscribe(Section& section, UnsubscribeConfig& unsubscribe) {
+  section.text("url", unsubscribe.url);
+  if (!unsubscribe.url.empty()) {
+    section.report(section.line("url"), "url", config::check_public_url(unsubscribe.url));
+  }
+  while (unsubscribe.url.ends_with('/')) unsubscribe.url.pop_back();
+  section.text("brand", unsubscribe.brand);
+  section.report(section.line("brand"), "brand", config::check_shown_text(unsubscribe.brand));
+  read_file(section, "logo", unsubscribe.logo);
+  if (!unsubscribe.logo.empty()) {
+    section.report(section.line("logo"), "logo", config::check_image_name(unsubscribe.logo));
+  }
+  section.text("colour", unsubscribe.colour);
+  section.report(section.line("colour"), "colour", config::check_colour(unsubscribe.colour));
+}
+
+// What depends on both sections.
+void check_pages(Section& top, const Config& config) {
+  if (!config.web.address || !config.unsubscribe.url.empty() || is_loopback(*config.web.address)) {
+    return;
+  }
+  top.problem(top.line("web"), "web",
+              "people have to reach the pages from outside: set url in [unsubscribe], as in "
+              "\"https://unsub.example.com\"");
+}
+
 ListenerConfig default_listener() {
   ListenerConfig listener;
   listener.trusted = loopback_networks();
@@ -272,14 +342,16 @@ void read_top(Section& top, Config& config) {
   top.table("timeouts", [&](Section& section) { read_timeouts(section, config.timeouts); });
   top.table("limits", [&](Section& section) { read_limits(section, config.limits); });
   top.table("log", [&](Section& section) { read_log(section, config); });
-  top.table("unsubscribe", [](Section& section) { section.only("url", "", {}); });
+  top.table("unsubscribe",
+            [&](Section& section) { read_unsubscribe(section, config.unsubscribe); });
   top.table("return_path", [](Section& section) {
     section.only("domain", "", {});
     section.only_false("forward");
     section.only("complaints", "", {});
   });
-  top.table("web", [](Section& section) { section.only("address", "", {}); });
-  top.table("admin", [](Section& section) { section.only("address", "", {}); });
+  top.table("web", [&](Section& section) { read_web(section, config.web); });
+  top.table("admin", [&](Section& section) { read_admin(section, config.admin); });
+  check_pages(top, config);
   top.finish();
 }
 
@@ -310,7 +382,14 @@ Config Config::defaults() {
   Config config;
   config.hostname = machine_name();
   config.listeners.push_back(default_listener());
+  config.web.address = Endpoint{"127.0.0.1", 8525};
   return config;
+}
+
+std::string public_url(const Config& config) {
+  if (!config.unsubscribe.url.empty()) return config.unsubscribe.url;
+  if (!config.web.address || !is_loopback(*config.web.address)) return {};
+  return (config.web.certificate.empty() ? "http://" : "https://") + to_string(*config.web.address);
 }
 
 std::string to_string(const ConfigProblem& problem, std::string_view file) {
@@ -351,7 +430,11 @@ std::expected<Config, Problems> load_config(const std::filesystem::path& file) {
   if (in.bad()) return unreadable(std::generic_category().message(errno));
   text.resize(static_cast<std::size_t>(in.gcount()));
   auto config = parse_config(text);
-  if (config && config->hostname.empty()) config->hostname = machine_name();
+  if (!config) return config;
+  if (config->hostname.empty()) config->hostname = machine_name();
+  for (auto* path : {&config->web.certificate, &config->web.key, &config->unsubscribe.logo}) {
+    if (!path->empty()) *path = file.parent_path() / *path;
+  }
   return config;
 }
 

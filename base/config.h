@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,7 +38,9 @@ struct StreamConfig {
   enum class Kind : std::uint8_t { marketing, transactional };
   enum class ConsentRule : std::uint8_t { opt_out, opt_in };
   std::string name;
-  std::string title;
+  std::string title;        // what people read on the unsubscribe page; empty: the name
+  std::string description;  // beside the title, on that page
+  bool offer = false;       // on the pages of other streams' links too
   std::vector<std::string> formerly;
   Kind kind = Kind::marketing;
   std::vector<std::string> sender;  // patterns of envelope senders: "*@news.example.com"
@@ -71,6 +74,30 @@ struct SourceConfig {
     friend bool operator==(const Line&, const Line&) { return true; }
   } line;
   friend bool operator==(const SourceConfig&, const SourceConfig&) = default;
+};
+
+// The public pages: the one behind a List-Unsubscribe link, and /healthz.
+struct WebConfig {
+  std::optional<Endpoint> address;    // none: there are no public pages
+  std::filesystem::path certificate;  // PEM, the chain; with `key`: HTTPS; both or neither
+  std::filesystem::path key;
+  friend bool operator==(const WebConfig&, const WebConfig&) = default;
+};
+
+// The operator's: /readyz, /metrics, /healthz.
+struct AdminConfig {
+  std::optional<Endpoint> address;
+  friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
+};
+
+struct UnsubscribeConfig {
+  // Where people reach the public pages, without a final slash; empty: no links are made, or, where
+  // [web] listens on the loopback interface, http://ADDRESS.
+  std::string url;
+  std::string brand;               // whose mail it is
+  std::filesystem::path logo;      // PNG, SVG or JPEG
+  std::string colour = "#1d4ed8";  // of buttons and links: #rrggbb, readable beside white
+  friend bool operator==(const UnsubscribeConfig&, const UnsubscribeConfig&) = default;
 };
 
 // RFC 5321 section 4.5.3.2, unless configured.
@@ -109,6 +136,9 @@ struct Config {
   std::vector<StreamConfig> streams;
   std::vector<ProviderConfig> providers;  // besides the built-in ones
   std::vector<SourceConfig> sources;
+  WebConfig web;
+  AdminConfig admin;
+  UnsubscribeConfig unsubscribe;
   TimeoutConfig timeouts;
   LimitConfig limits;
   std::uint32_t threads = 0;  // 0: one for each core
@@ -130,9 +160,13 @@ struct ConfigProblem {
 // The configuration, or every problem that it has (not just the first), by line. Touches nothing
 // but the text: an empty hostname stays empty.
 [[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view text);
-// Reads the file, and gives an empty hostname the machine's name; a file that cannot be read is one
-// problem with line 0.
+// Reads the file, gives an empty hostname the machine's name, and takes the paths of [web] and
+// [unsubscribe] from the file's folder; a file that cannot be read is one problem with line 0.
 [[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> load_config(
     const std::filesystem::path& file);
+
+// Where people reach the public pages: [unsubscribe] url; where that is empty and the pages are on
+// the loopback interface, http://ADDRESS (https with a certificate). Empty: nowhere.
+[[nodiscard]] std::string public_url(const Config& config);
 
 }  // namespace postern

@@ -4,7 +4,11 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <numeric>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -23,6 +27,18 @@ bool is_name_character(char c) {
 bool is_blank_or_control(char c) {
   const auto octet = static_cast<unsigned char>(c);
   return octet <= ' ' || octet == 0x7f;
+}
+
+// WCAG 2.1, "contrast ratio" and "relative luminance".
+double contrast_with_white(const std::array<unsigned, 3>& channels) {
+  constexpr std::array weights{0.2126, 0.7152, 0.0722};
+  double luminance = 0;
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    const double share = channels[i] / 255.0;
+    luminance +=
+        weights[i] * (share <= 0.04045 ? share / 12.92 : std::pow((share + 0.055) / 1.055, 2.4));
+  }
+  return 1.05 / (luminance + 0.05);
 }
 
 // Levenshtein's distance: insertions, deletions and replacements that make one of the other.
@@ -82,6 +98,72 @@ std::string check_domain(std::string_view domain) {
     return fmt::format("'{}' is no domain name: write example.com or the like", shown);
   }
   return {};
+}
+
+std::string check_shown_text(std::string_view text) {
+  constexpr std::size_t longest = 200;
+  if (text.size() > longest) return fmt::format("longer than {} octets", longest);
+  if (std::ranges::any_of(text, [](char c) { return c != ' ' && is_blank_or_control(c); })) {
+    return "is one line: no line break or other control character";
+  }
+  return {};
+}
+
+std::string check_public_url(std::string_view url) {
+  static constexpr std::string_view allowed = "write https://unsub.example.com or the like";
+  constexpr std::size_t longest = 300;  // with a token behind it, a header line still holds it
+  const auto shown = printable(url, 80);
+  if (url.size() > longest) return fmt::format("longer than {} octets", longest);
+  const bool plain = url.starts_with("http://");
+  if (!plain && !url.starts_with("https://")) {
+    return fmt::format("'{}' does not begin with https://: {}", shown, allowed);
+  }
+  if (!is_ascii(url) || url.find_first_of("\"<>\\^`{|}?#@ ") != url.npos ||
+      std::ranges::any_of(url, is_blank_or_control)) {
+    return fmt::format("'{}' holds a query, a fragment, a user or what no URL may hold: {}", shown,
+                       allowed);
+  }
+  const auto rest = url.substr(url.find("//") + 2);
+  const auto authority = std::string(rest.substr(0, rest.find('/')));
+  const auto bracket = authority.rfind(']');
+  const bool has_port =
+      authority.find(':', bracket == authority.npos ? 0 : bracket) != authority.npos;
+  const auto endpoint = parse_endpoint(has_port ? authority : authority + ":443");
+  if (!endpoint) return fmt::format("'{}' names no host: {}", shown, allowed);
+  if (plain && !is_loopback(*endpoint)) {
+    return fmt::format("'{}': http is for the loopback interface alone; mail services want https",
+                       shown);
+  }
+  return {};
+}
+
+std::string check_colour(std::string_view colour) {
+  constexpr double least_contrast = 4.5;
+  std::array<unsigned, 3> channels{};
+  bool good = colour.size() == 7 && colour.front() == '#';
+  for (std::size_t i = 0; good && i < channels.size(); ++i) {
+    const auto* from = colour.data() + 1 + 2 * i;
+    const auto [end, error] = std::from_chars(from, from + 2, channels[i], 16);
+    good = error == std::errc{} && end == from + 2;
+  }
+  if (!good) {
+    return fmt::format("'{}' is no colour: write #1d4ed8 or the like", printable(colour, 40));
+  }
+  const auto contrast = contrast_with_white(channels);
+  if (contrast < least_contrast) {
+    return fmt::format(
+        "'{}' is too light: white text on it has a contrast of {:.1f}:1, and {}:1 is needed to be "
+        "read; choose a darker one",
+        colour, contrast, least_contrast);
+  }
+  return {};
+}
+
+std::string check_image_name(const std::filesystem::path& file) {
+  const auto ending = to_lower(file.extension().string());
+  if (ending == ".png" || ending == ".svg" || ending == ".jpg" || ending == ".jpeg") return {};
+  return fmt::format("'{}' ends neither in .png nor in .svg, .jpg or .jpeg",
+                     printable(file.string(), 80));
 }
 
 std::string_view nearest(std::string_view key, std::span<const std::string_view> known) {

@@ -2,6 +2,7 @@
 // a good value, else what is wrong and what is allowed. No TOML is seen here.
 #pragma once
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,5 +23,14 @@ inline constexpr std::size_t max_name = 64;  // of a stream, listener or source,
 // The known key that was probably meant, empty where none is close.
 [[nodiscard]] std::string_view nearest(std::string_view key,
                                        std::span<const std::string_view> known);
+
+// What people read on a page: one line of UTF-8, at most 200 octets.
+[[nodiscard]] std::string check_shown_text(std::string_view text);
+// "https://unsub.example.com/news"; http on the loopback interface alone; no query, no fragment.
+[[nodiscard]] std::string check_public_url(std::string_view url);
+// "#1d4ed8", against which white text is readable: a contrast of 4.5:1 (WCAG 2.1, 1.4.3).
+[[nodiscard]] std::string check_colour(std::string_view colour);
+// .png, .svg, .jpg or .jpeg.
+[[nodiscard]] std::string check_image_name(const std::filesystem::path& file);
 
 }  // namespace postern::config

@@ -89,6 +89,13 @@ std::unexpected<Error> no_endpoint(std::string_view text, std::string_view why) 
 
 }  // namespace
 
+bool is_loopback(const Endpoint& endpoint) {
+  if (equal_nocase(endpoint.host, "localhost")) return true;
+  const auto ip = parse_ip(endpoint.host);
+  return ip && std::ranges::any_of(loopback_networks(),
+                                   [&](const auto& network) { return network.contains(*ip); });
+}
+
 bool is_host_name(std::string_view text) {
   if (text.empty() || text.size() > max_host_name) return false;
   std::string_view rest = text;

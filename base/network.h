@@ -41,6 +41,8 @@ struct Network {
 [[nodiscard]] Result<Network> parse_network(std::string_view text);
 // 127.0.0.0/8 and ::1.
 [[nodiscard]] std::vector<Network> loopback_networks();
+// The host is an address of those, or "localhost".
+[[nodiscard]] bool is_loopback(const Endpoint& endpoint);
 
 // A name as RFC 1123 section 2.1 has them, of one label or more; no final dot, and nothing that is
 // meant as an IPv4 address.

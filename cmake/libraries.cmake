@@ -8,12 +8,14 @@ find_package(Boost 1.81.0 EXACT REQUIRED CONFIG COMPONENTS json)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
 find_library(UNISTRING unistring REQUIRED)
+find_path(MUSTACHE kainjow/mustache.hpp REQUIRED)
 
 add_library(postern_unistring INTERFACE)
 target_link_libraries(postern_unistring INTERFACE ${UNISTRING})
 
-# Asio is compiled once (proxy/asio.cpp); every user of it sees the same definitions.
+# Asio and Beast are compiled once (base/asio); every user of it sees the same definitions.
 add_library(postern_asio_headers INTERFACE)
 target_link_libraries(postern_asio_headers INTERFACE Boost::headers)
 target_compile_definitions(postern_asio_headers INTERFACE
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_STD_COROUTINE_EXPERIMENTAL)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_STD_COROUTINE_EXPERIMENTAL)

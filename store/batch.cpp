@@ -137,7 +137,9 @@ Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) 
   }
   if (done) done = write(target);
   if (!done) return std::unexpected(done.error());
-  return Outcome{};
+  Outcome outcome;
+  outcome.placed = id ? *id : policy::hold_id({numbering_.origin, numbering_.last});
+  return outcome;
 }
 
 // What the contact itself lifted of a hold whose import was undone: it binds the hold that comes in
@@ -172,6 +174,9 @@ Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) 
   std::vector<policy::HoldId> mistaken;
   for (const policy::Hold& hold : target.contact.holds) {
     if (std::ranges::find(change.kinds, hold.kind) == change.kinds.end()) continue;
+    if (!change.only.empty() && std::ranges::find(change.only, hold.id) == change.only.end()) {
+      continue;
+    }
     if (over(hold, now) || !intersect(hold.scope, change.scope)) continue;
     if (change.consent && undone(hold, target.contact)) mistaken.push_back(hold.id);
     if (!lifted_for(hold, target.contact, change.scope)) outcome.lifted.push_back(hold);
@@ -328,18 +333,20 @@ Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, T
   encode(record, out_);
   if (auto done = put(tables_.events, id, out_.octets(), events_); !done) return done;
   if (auto done = put(tables_.by_contact, target.key, id, by_contact_); !done) return done;
-  if (auto counted = count_departure(target, record, now); !counted) return counted;
+  if (auto counted = count_departure(target, record, origin.campaign, now); !counted)
+    return counted;
   if (origin.note.empty()) return {};
   return txn_.put(tables_.texts, id, octets_of(kept_text(origin.note, max_note)));
 }
 
 // Who leaves, complains or bounces after our mail is a row of the report; what an import knew is
 // not.
-Result<void> Batch::count_departure(const Target& target, const EventRecord& record, Time now) {
+Result<void> Batch::count_departure(const Target& target, const EventRecord& record,
+                                    std::string_view campaign, Time now) {
   const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
   if (placed == nullptr || placed->imported) return {};
   const auto add = [&](TrafficResult result) {
-    return count(txn_, tables_, target.key, placed->scope.stream, "", result, "", now);
+    return count(txn_, tables_, target.key, placed->scope.stream, campaign, result, "", now);
   };
   switch (placed->kind) {
     case policy::HoldKind::unsubscribed:

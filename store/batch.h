@@ -81,7 +81,8 @@ class Batch {
                                             Target& target);
   Result<std::optional<policy::Hold>> what_holds(const GiveConsent& change, Time now);
   Result<void> repeat(const Target& target, const policy::HoldId& hold);
-  Result<void> count_departure(const Target& target, const EventRecord& record, Time now);
+  Result<void> count_departure(const Target& target, const EventRecord& record,
+                               std::string_view campaign, Time now);
   Result<void> put(Table table, Octets key, Octets value, Order& order);
   Result<void> remember_stream(const policy::Scope& scope);
 

@@ -45,6 +45,8 @@ struct Origin {
   std::string source;  // "cli", "mailchimp", ...: of the event, kept
   std::string note;    // reason, diagnostic, consent text: personal; at most 1,000 octets are kept
   std::string by;      // the operator and the command: "root, postern block"
+  // Of the mail that somebody left after, for the report; empty where it is not known.
+  std::string campaign{};
 };
 
 struct PlaceHold {
@@ -67,6 +69,7 @@ struct LiftHolds {
   policy::Scope scope;
   bool consent = false;
   Origin origin;
+  std::vector<policy::HoldId> only{};  // where it is not empty: of those holds, these
 };
 struct GiveConsent {  // an imported row "subscribed": lifts nothing
   policy::CanonicalAddress address;
@@ -84,8 +87,9 @@ struct Outcome {
     kept,       // a consent for a contact that is held: recorded, but the hold stays
   };
   Kind kind = Kind::changed;
-  std::vector<policy::Hold> lifted;     // LiftHolds: which
-  std::optional<policy::Hold> held_by;  // kept: the hold that stands
+  std::vector<policy::Hold> lifted;        // LiftHolds: which
+  std::optional<policy::Hold> held_by;     // kept: the hold that stands
+  std::optional<policy::HoldId> placed{};  // PlaceHold, changed: what the hold is known by
 };
 
 // One entry of `show`'s history.

@@ -66,6 +66,10 @@ TEST_CASE("config: an empty file is the defaults") {
   CHECK(config->limits == LimitConfig{});
 
   const auto defaults = Config::defaults();
+  CHECK(config->web == WebConfig{});
+  CHECK(config->admin == AdminConfig{});
+  CHECK(public_url(*config).empty());
+  CHECK(public_url(defaults) == "http://127.0.0.1:8525");
   CHECK(is_host_name(defaults.hostname));
   CHECK(defaults.listeners == config->listeners);
   CHECK(defaults.upstream == config->upstream);
@@ -93,6 +97,14 @@ TEST_CASE("config: every key is read") {
   const auto& stream = config->streams[0];
   CHECK(stream.name == "newsletter");
   CHECK(stream.title == "Our newsletter");
+  CHECK(stream.description == "News once a month");
+  CHECK(stream.offer);
+  CHECK_FALSE(config->streams[1].offer);
+  CHECK(config->web ==
+        WebConfig{Endpoint{"127.0.0.1", 8525}, "tls/web.pem", "/etc/postern/web.key"});
+  CHECK(config->admin == AdminConfig{Endpoint{"::1", 8526}});
+  CHECK(config->unsubscribe == UnsubscribeConfig{"https://unsub.example.com/news",
+                                                 "Example & S\u00f6hne", "logo.svg", "#7a1f3d"});
   CHECK(stream.formerly == std::vector<std::string>{"letters", "news"});
   CHECK(stream.kind == StreamConfig::Kind::marketing);
   CHECK(stream.sender == std::vector<std::string>{"*@news.example.com", "offers-*"});
@@ -149,6 +161,15 @@ TEST_CASE("config: a loaded file without a hostname has the machine's name") {
   const auto config = load_config(POSTERN_TESTS_DIR "/golden/config/reserved_off.toml");
   REQUIRE(config);
   CHECK(is_host_name(config->hostname));
+}
+
+TEST_CASE("config: paths of the pages begin at the file's folder") {
+  const std::filesystem::path folder = POSTERN_TESTS_DIR "/golden/config";
+  const auto config = load_config(folder / "full.toml");
+  REQUIRE(config);
+  CHECK(config->web.certificate == folder / "tls/web.pem");
+  CHECK(config->web.key == "/etc/postern/web.key");
+  CHECK(config->unsubscribe.logo == folder / "logo.svg");
 }
 
 TEST_CASE("config: hostile files are bounded") {

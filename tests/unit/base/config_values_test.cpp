@@ -7,6 +7,37 @@
 
 using namespace postern::config;
 
+TEST_CASE("config values: the public address") {
+  for (const auto* good :
+       {"https://unsub.example.com", "https://unsub.example.com:8443/a/b", "http://127.0.0.1:8525",
+        "http://localhost", "http://[::1]:80/x", "https://example.com/"}) {
+    CAPTURE(good);
+    CHECK(check_public_url(good).empty());
+  }
+  for (const auto* bad : {"unsub.example.com", "http://unsub.example.com", "https://", "https:///x",
+                          "https://a@example.com", "https://example.com?x", "https://example.com/#",
+                          "https://exa mple.com", "https://example.com:port", "ftp://example.com",
+                          "http://10.0.0.1", "https://ex\u00e4mple.com"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(check_public_url(bad).empty());
+  }
+}
+
+TEST_CASE("config values: a colour that white text can be read on") {
+  for (const auto* good : {"#000000", "#1d4ed8", "#767676", "#7A1F3D"}) {
+    CAPTURE(good);
+    CHECK(check_colour(good).empty());
+  }
+  for (const auto* bad : {"", "red", "#fff", "#1d4ed", "#1d4ed88", "#-1+2 3", "1d4ed8#"}) {
+    CAPTURE(bad);
+    CHECK(check_colour(bad).contains("is no colour"));
+  }
+  for (const auto* light : {"#ffffff", "#777777", "#ffd700"}) {
+    CAPTURE(light);
+    CHECK(check_colour(light).contains("too light"));
+  }
+}
+
 TEST_CASE("config values: names") {
   for (const auto& name :
        {std::string("a"), std::string("News_2026.de-at"), std::string(64, 'x')}) {

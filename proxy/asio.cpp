@@ -1,2 +1,0 @@
-// Asio's compiled part, once for the whole program (BOOST_ASIO_SEPARATE_COMPILATION).
-#include <boost/asio/impl/src.hpp>

@@ -1,0 +1,49 @@
+// The HTTP servers: [web] for everybody, [admin] for the operator, on one thread of their own, so
+// that no request is in the way of mail. HTTP/1.1, keep-alive; every size, number and wait is
+// limited.
+#pragma once
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "policy/contacts.h"
+#include "policy/opt_outs.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace postern::web {
+
+class Server {
+ public:
+  struct Parts {
+    policy::OptOuts& opt_outs;  // outlives the thread: until stop()
+    std::function<std::unique_ptr<policy::ContactReader>()> reader;
+    metrics::Registry& metrics;
+  };
+  // Binds the addresses that the configuration has, loads the certificate and the logo. Nothing is
+  // answered before start(). Errc::busy for a port in use; otherwise as certs::Certificate::load()
+  // and site_settings().
+  [[nodiscard]] static Result<std::unique_ptr<Server>> create(const Config& config,
+                                                              const Parts& parts);
+  ~Server();
+
+  // "listening on 127.0.0.1:8525 (web)", one for each address.
+  [[nodiscard]] const std::vector<std::string>& listening() const;
+  void start();
+  // From another thread: the new configuration for new requests, and the certificate's files anew.
+  // Addresses stay. What cannot be loaded stays as it was, and the log says so.
+  void reload(const Config& config);
+  // Accepts no more, lets requests under way finish within some seconds, ends the thread. Called by
+  // the destructor too.
+  void stop();
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace postern::web
