@@ -294,6 +294,15 @@ class Grammar {
     page->add_flag("--json", verify_.json, "One JSON object a line");
     where(page, verify_.where);
 
+    page =
+        verb("keys", "Show the keys of unsubscribe links, or add one that seals from now on", keys_,
+             "  postern keys --rotate\n"
+             "Links that older keys sealed go on working.\n"
+             "Exit status: 0 done, 2 wrong call, 3 the store cannot be read or written.");
+    page->add_flag("--rotate", keys_.rotate, "Add a key");
+    page->add_flag("--json", keys_.json, "One JSON object a line");
+    where(page, keys_.where);
+
     page = verb("compact", "Give the store's free space back, and the bytes of what was erased",
                 compact_,
                 "  postern compact --store ./postern-data\n"
@@ -360,6 +369,7 @@ class Grammar {
   StatsOptions stats_;
   ForgetOptions forget_;
   VerifyOptions verify_;
+  KeysOptions keys_;
   CompactOptions compact_;
   BackupOptions backup_;
   RestoreOptions restore_;

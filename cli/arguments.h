@@ -12,7 +12,7 @@ using Command =
     std::variant<ServeOptions, SinkOptions, CheckConfigOptions, CheckOptions, ShowOptions,
                  UnsubscribeOptions, ResubscribeOptions, BlockOptions, UnblockOptions,
                  ImportOptions, ExportOptions, ReportOptions, StatsOptions, ForgetOptions,
-                 VerifyOptions, CompactOptions, BackupOptions, RestoreOptions>;
+                 VerifyOptions, KeysOptions, CompactOptions, BackupOptions, RestoreOptions>;
 
 // The verb with its options; or the exit status, where help was asked for and given, or the call is
 // wrong and that was said.

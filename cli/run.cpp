@@ -24,6 +24,7 @@ struct Verbs {
   int operator()(const ReportOptions& options) const { return report(options); }
   int operator()(const StatsOptions& options) const { return stats(options); }
   int operator()(const ForgetOptions& options) const { return forget(options); }
+  int operator()(const KeysOptions& options) const { return keys(options); }
   int operator()(const CompactOptions& options) const { return compact(options); }
   int operator()(const BackupOptions& options) const { return backup(options); }
   int operator()(const RestoreOptions& options) const { return restore(options); }

@@ -101,6 +101,13 @@ struct ForgetOptions {
 };
 int forget(const ForgetOptions& options);
 
+struct KeysOptions {
+  Where where;
+  bool rotate = false;
+  bool json = false;
+};
+int keys(const KeysOptions& options);
+
 struct CompactOptions {
   Where where;
   bool if_owed = false;
