@@ -171,6 +171,10 @@ Result<void> make_it_ours(const std::filesystem::path& directory, std::uint64_t 
   // The backup may have been made in the very moment of a compaction.
   if (auto done = mark_moved(*txn, false); !done) return done;
   if (auto done = draw_origin(*txn, *tables, *here); !done) return done;
+  // What was taken off it since the backup would swallow the next message of the same text.
+  if (tables->ledger) {
+    if (auto done = txn->clear(*tables->ledger); !done) return done;
+  }
   return txn->commit();
 }
 
@@ -256,6 +260,7 @@ Result<void> Store::backup(const std::filesystem::path& to) const {
       .write_mutex = {},
       .hasher = std::move(*hasher),
       .rules = {},
+      .swept_to = {},
   }));
   auto verified = copy.verify({});
   if (!verified) return std::unexpected(verified.error());

@@ -1,6 +1,7 @@
 // What a Store is made of; for the files that implement it.
 #pragma once
 
+#include "policy/ledger.h"
 #include "store/env.h"
 #include "store/keys.h"
 #include "store/rules.h"
@@ -31,7 +32,10 @@ struct Store::Impl {
   std::mutex write_mutex;
   KeyHasher hasher;
   Rules rules;
+  policy::CopyKey swept_to;  // how far the search for expired rows of the ledger has come
 
+  // Errc::unsupported, of a change to a store that was opened so.
+  [[nodiscard]] Error opened_for_reading() const;
   [[nodiscard]] Result<Txn> read() const { return Txn::read(*env); }
   [[nodiscard]] Result<std::vector<Result<Outcome>>> change(std::span<const Change> changes,
                                                             Time now, Wrong wrong);

@@ -13,26 +13,40 @@
 namespace postern::store {
 namespace {
 
+struct Found {
+  Tables tables;
+  bool complete = false;
+};
+Result<Found> find_tables(const Env& env) {
+  auto txn = Txn::read(env);
+  if (!txn) return std::unexpected(txn.error());
+  auto tables = open_tables(*txn, false);
+  if (!tables) return std::unexpected(tables.error());
+  auto complete = is_complete(*txn, *tables);
+  if (!complete) return std::unexpected(complete.error());
+  if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
+  return Found{*tables, *complete};
+}
+
 // A write transaction, and its fsync, only where there is something to create.
-Result<Tables> tables_of(const Env& env, bool create) {
-  {
-    auto txn = Txn::read(env);
-    if (!txn) return std::unexpected(txn.error());
-    auto tables = open_tables(*txn, false);
-    if (tables) {
-      if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
-    }
-    if (tables || !create || tables.error().code != Errc::not_found) return tables;
-  }
+Result<Tables> tables_of(const Env& env, Mode mode) {
+  const auto found = find_tables(env);
+  if (found && (found->complete || mode == Mode::read_only)) return found->tables;
+  const bool create = mode == Mode::create && !found && found.error().code == Errc::not_found;
+  if (!found && !create) return std::unexpected(found.error());
   auto txn = Txn::write(env);
   if (!txn) return std::unexpected(txn.error());
-  auto tables = open_tables(*txn, true);
+  auto tables = open_tables(*txn, create);
   if (!tables) return tables;
+  if (auto done = complete(*txn, *tables, current_time()); !done) {
+    return std::unexpected(done.error());
+  }
   if (auto kept = txn->commit(); !kept) return std::unexpected(kept.error());
   return tables;
 }
 
-// A copy gives its own numbers.
+// A copy gives its own numbers; which copies of messages the other's upstream took is not its
+// matter.
 Result<void> settle(const Env& env, const Tables& tables) {
   auto here = location_of(data_file(env.directory()));
   if (!here) return std::unexpected(here.error());
@@ -46,6 +60,9 @@ Result<void> settle(const Env& env, const Tables& tables) {
   auto txn = Txn::write(env);
   if (!txn) return std::unexpected(txn.error());
   if (auto drawn = draw_origin(*txn, tables, *here); !drawn) return drawn;
+  if (tables.ledger) {
+    if (auto cleared = txn->clear(*tables.ledger); !cleared) return cleared;
+  }
   return txn->commit();
 }
 
@@ -81,7 +98,7 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
   auto env = Env::open({options.path, options.mode == Mode::read_only, options.mode == Mode::create,
                         options.map_size});
   if (!env) return std::unexpected(env.error());
-  auto tables = tables_of(**env, options.mode == Mode::create);
+  auto tables = tables_of(**env, options.mode);
   if (!tables) return std::unexpected(tables.error());
   if (options.mode != Mode::read_only) {
     if (auto settled = settle(**env, *tables); !settled) return std::unexpected(settled.error());
@@ -102,6 +119,7 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
       .write_mutex = {},
       .hasher = std::move(*hasher),
       .rules = *rules,
+      .swept_to = {},
   })));
 }
 
@@ -125,12 +143,14 @@ Result<std::vector<Result<Outcome>>> Store::change_each(std::span<const Change> 
   return impl_->change(changes, now, Wrong::fails_alone);
 }
 
+Error Store::Impl::opened_for_reading() const {
+  return {Errc::unsupported,
+          fmt::format("the store at {} was opened for reading only", env->directory().string())};
+}
+
 Result<std::vector<Result<Outcome>>> Store::Impl::change(std::span<const Change> changes, Time now,
                                                          Wrong wrong) {
-  if (read_only) {
-    return fail(Errc::unsupported, fmt::format("the store at {} was opened for reading only",
-                                               env->directory().string()));
-  }
+  if (read_only) return std::unexpected(opened_for_reading());
   const std::lock_guard lock(write_mutex);
   auto batch = Batch::begin(*env, tables, hasher, rules);
   if (!batch) return std::unexpected(batch.error());

@@ -9,6 +9,8 @@
 #include "policy/address.h"
 #include "policy/contact.h"
 #include "policy/contacts.h"
+#include "policy/ledger.h"
+#include "policy/link.h"
 #include "policy/traffic.h"
 #include "store/imports.h"
 
@@ -202,6 +204,30 @@ class Store {
   // go, some with each call: passages without recipients only say what time it is.
   [[nodiscard]] Result<void> record(std::span<const policy::Passages> passages);
   [[nodiscard]] Result<TrafficReport> report(const TrafficFilter& filter) const;
+  // The keys that seal and open links (link_keys.h). Errc::not_found: none yet, in a store that was
+  // made by an earlier program and is open for reading only.
+  [[nodiscard]] Result<policy::LinkKeys> link_keys() const;
+  struct LinkKeyNote {
+    std::uint32_t id = 0;
+    Time made{};  // the day, UTC
+  };
+  // Oldest first; the last one seals.
+  [[nodiscard]] Result<std::vector<LinkKeyNote>> list_link_keys() const;
+  // One more, which seals from now on. Errc::full where there are max_link_keys already.
+  [[nodiscard]] Result<void> rotate_link_key(Time now);
+
+  // Which of these copies the ledger has as taken (policy/ledger.h). From any thread, in a read
+  // transaction of its own: no reader stays behind for a compaction to wait for.
+  [[nodiscard]] Result<std::vector<bool>> taken(std::span<const policy::CopyKey> copies,
+                                                Time now) const;
+  struct CopyChange {
+    policy::CopyKey copy;
+    Time until{};       // not later than `now`: the row goes
+    bool taken = true;  // false: changes a row that is there, and makes none
+  };
+  // In their order, in one commit with fsync. Expired rows go, some with each call.
+  [[nodiscard]] Result<void> keep_copies(std::span<const CopyChange> changes, Time now);
+
   // Providers in force: the built-in ones and those that the store was keyed with.
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const;
   // Clears the slots of readers that died; at open and on a timer. Returns how many.

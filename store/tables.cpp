@@ -1,5 +1,7 @@
 #include "store/tables.h"
 
+#include "store/link_keys.h"
+
 #include <array>
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@ constexpr std::string_view canonical_name = "canonical";
 constexpr std::string_view hash_key_name = "hash-key";
 constexpr std::string_view numbering_name = "numbering";
 constexpr std::string_view location_name = "location";
+constexpr const char* ledger_table = "ledger";
 
 Error damaged(const Txn& txn, std::string_view name) {
   return txn.env().damaged(fmt::format("its {}", name));
@@ -113,7 +116,25 @@ Result<Tables> open_tables(Txn& txn, bool create) {
     const auto stamped = empty ? create_meta(txn, tables) : check_versions(txn, tables);
     if (!stamped) return std::unexpected(stamped.error());
   }
+  auto ledger = txn.find_table(ledger_table, TableKind::plain);
+  if (!ledger) return std::unexpected(ledger.error());
+  tables.ledger = *ledger;
   return tables;
+}
+
+Result<bool> is_complete(const Txn& txn, const Tables& tables) {
+  auto keys = get_link_keys(txn, tables);
+  if (!keys) return std::unexpected(keys.error());
+  return tables.ledger && !keys->empty();
+}
+
+Result<void> complete(Txn& txn, Tables& tables, Time now) {
+  auto ledger = txn.open_table(ledger_table, TableKind::plain, true);
+  if (!ledger) return std::unexpected(ledger.error());
+  tables.ledger = *ledger;
+  auto keys = get_link_keys(txn, tables);
+  if (!keys) return std::unexpected(keys.error());
+  return keys->empty() ? add_link_key(txn, tables, now) : Result<void>{};
 }
 
 Result<HashKey> hash_key(const Txn& txn, const Tables& tables) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "base/time.h"
 #include "policy/address.h"
 #include "store/keys.h"
 #include "store/txn.h"
@@ -30,6 +31,10 @@ struct Tables {
   Table traffic;     // day, contact key, campaign number, result -> count, last sender, time
   Table campaigns;   // campaign number -> stream and campaign; and back
 
+  // Copies of messages that the upstream took (ledger.h); none where an earlier program made the
+  // store, and nobody has opened it for writing since.
+  std::optional<Table> ledger;
+
   // Where the record of an address lies.
   [[nodiscard]] Table of(const policy::CanonicalAddress& address) const {
     if (address.is_domain()) return domains;
@@ -44,6 +49,11 @@ inline constexpr std::uint32_t schema_version = 2;
 // not_found where it is empty (never finished) and stays so; version where schema or canonical form
 // is another than this program's.
 [[nodiscard]] Result<Tables> open_tables(Txn& txn, bool create);
+
+// What a store of an earlier program lacks: later tables, keys for links. Both are no matter to
+// that program, so that the format stays the same.
+[[nodiscard]] Result<bool> is_complete(const Txn& txn, const Tables& tables);
+[[nodiscard]] Result<void> complete(Txn& txn, Tables& tables, Time now);
 
 // The key of contact hashes, once for the life of a store.
 [[nodiscard]] Result<HashKey> hash_key(const Txn& txn, const Tables& tables);

@@ -244,10 +244,7 @@ Result<void> prune_traffic(Txn& txn, const Tables& tables, std::uint32_t day, st
 
 Result<void> Store::record(std::span<const policy::Passages> passages) {
   if (passages.empty()) return {};
-  if (impl_->read_only) {
-    return fail(Errc::unsupported, fmt::format("the store at {} was opened for reading only",
-                                               impl_->env->directory().string()));
-  }
+  if (impl_->read_only) return std::unexpected(impl_->opened_for_reading());
   const std::lock_guard lock(impl_->write_mutex);
   auto txn = Txn::write(*impl_->env);
   if (!txn) return std::unexpected(txn.error());

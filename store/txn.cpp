@@ -11,6 +11,10 @@ MDB_val value_of(Octets octets) {
   return {octets.size(), const_cast<std::uint8_t*>(octets.data())};  // LMDB only reads it
 }
 
+unsigned flags_of(TableKind kind) {
+  return kind == TableKind::many_fixed ? MDB_DUPSORT | MDB_DUPFIXED : 0U;
+}
+
 Txn::Size size_of(const MDB_stat& stat) {
   return {stat.ms_entries,
           stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages)};
@@ -42,12 +46,19 @@ Result<Txn> Txn::write(const Env& env) {
 }
 
 Result<Table> Txn::open_table(const char* name, TableKind kind, bool create) {
-  const unsigned flags = (create ? MDB_CREATE : 0U) |
-                         (kind == TableKind::many_fixed ? MDB_DUPSORT | MDB_DUPFIXED : 0U);
+  const unsigned flags = (create ? MDB_CREATE : 0U) | flags_of(kind);
   MDB_dbi table = 0;
   if (const int code = ::mdb_dbi_open(handle(), name, flags, &table); code != MDB_SUCCESS) {
     return std::unexpected(env_->error(code, "open a table of"));
   }
+  return table;
+}
+
+Result<std::optional<Table>> Txn::find_table(const char* name, TableKind kind) {
+  MDB_dbi table = 0;
+  const int code = ::mdb_dbi_open(handle(), name, flags_of(kind), &table);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "open a table of"));
   return table;
 }
 
@@ -104,6 +115,13 @@ Result<void> Txn::remove(Table table, Octets key, Octets value) {
   MDB_val what = value_of(value);
   const int code = ::mdb_del(handle(), table, &at, &what);
   if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
+    return std::unexpected(env_->error(code, "write to"));
+  }
+  return {};
+}
+
+Result<void> Txn::clear(Table table) {
+  if (const int code = ::mdb_drop(handle(), table, 0); code != MDB_SUCCESS) {
     return std::unexpected(env_->error(code, "write to"));
   }
   return {};

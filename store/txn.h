@@ -34,6 +34,8 @@ class Txn {
   // A handle is for good once this transaction was committed. Errc::damaged where the table is
   // missing and not created. Without a name: the table of tables, which is always there.
   [[nodiscard]] Result<Table> open_table(const char* name, TableKind kind, bool create);
+  // The same of a table that a store may lack.
+  [[nodiscard]] Result<std::optional<Table>> find_table(const char* name, TableKind kind);
 
   [[nodiscard]] Result<std::optional<Octets>> get(Table table, Octets key) const;
   [[nodiscard]] Result<void> put(Table table, Octets key, Octets value);
@@ -47,6 +49,9 @@ class Txn {
   [[nodiscard]] Result<void> remove(Table table, Octets key, Octets value);
   // The key with all its values; none there is no error.
   [[nodiscard]] Result<void> remove(Table table, Octets key);
+
+  // Every row of it.
+  [[nodiscard]] Result<void> clear(Table table);
 
   // Of the snapshot that it reads.
   [[nodiscard]] std::uint64_t id() const;

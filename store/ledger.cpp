@@ -1,0 +1,119 @@
+// The ledger of copies (policy/ledger.h). A row: the copy's key, hashed with the store's own key;
+// version and `until`. Rows that have expired are as good as gone; each commit looks through some
+// of the table, in turn, and removes those that it meets.
+#include "policy/ledger.h"
+
+#include "store/cursor.h"
+#include "store/impl.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace postern::store {
+namespace {
+
+constexpr std::uint8_t version = 1;
+constexpr std::size_t least_swept = 100;  // rows that a commit looks at
+
+using Row = std::array<std::uint8_t, 16>;
+
+// Apart from the keys of contacts.
+Row row_of(KeyHasher& hasher, const policy::CopyKey& copy) {
+  return hasher({"copy ", text_of(copy.octets)});
+}
+
+Result<Time> until_of(const Txn& txn, Octets value) {
+  OctetReader in(value);
+  if (in.u8() != version) in.fail();
+  const Time until{std::chrono::seconds{in.i64()}};
+  if (!in.finished()) return std::unexpected(txn.env().damaged("a row of the ledger"));
+  return until;
+}
+
+Result<bool> is_taken(const Txn& txn, Table ledger, const Row& row, Time now) {
+  auto value = txn.get(ledger, row);
+  if (!value) return std::unexpected(value.error());
+  if (!*value) return false;
+  auto until = until_of(txn, **value);
+  if (!until) return std::unexpected(until.error());
+  return *until > now;
+}
+
+Result<void> apply(Txn& txn, Table ledger, const Row& row, const Store::CopyChange& change,
+                   Time now) {
+  if (change.until <= now) return txn.remove(ledger, row);
+  if (!change.taken) {
+    auto there = txn.get(ledger, row);
+    if (!there) return std::unexpected(there.error());
+    if (!*there) return {};
+  }
+  OctetWriter out;
+  out.u8(version);
+  out.i64(change.until.time_since_epoch().count());
+  return txn.put(ledger, row, out.octets());
+}
+
+// From `from` on, `limit` rows at most, and where it stopped: the next begins there.
+Result<Row> sweep(Txn& txn, Table ledger, const Row& from, std::size_t limit, Time now) {
+  std::vector<Row> expired;
+  Row next{};
+  {
+    auto cursor = Cursor::open(txn, ledger);
+    if (!cursor) return std::unexpected(cursor.error());
+    auto more = cursor->at_or_after(from);
+    for (std::size_t seen = 0; more && *more; more = cursor->next(), ++seen) {
+      Row row{};
+      OctetReader(cursor->key()).raw(row);
+      if (seen == limit) {
+        next = row;
+        break;
+      }
+      auto until = until_of(txn, cursor->value());
+      if (!until) return std::unexpected(until.error());
+      if (*until <= now) expired.push_back(row);
+    }
+    if (!more) return std::unexpected(more.error());
+  }
+  for (const Row& row : expired) {
+    if (auto done = txn.remove(ledger, row); !done) return std::unexpected(done.error());
+  }
+  return next;
+}
+
+}  // namespace
+
+Result<std::vector<bool>> Store::taken(std::span<const policy::CopyKey> copies, Time now) const {
+  std::vector<bool> taken(copies.size());
+  if (!impl_->tables.ledger) return taken;
+  auto hasher = KeyHasher::create(impl_->hash_key);
+  if (!hasher) return std::unexpected(hasher.error());
+  auto txn = impl_->read();
+  if (!txn) return std::unexpected(txn.error());
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    auto one = is_taken(*txn, *impl_->tables.ledger, row_of(*hasher, copies[i]), now);
+    if (!one) return std::unexpected(one.error());
+    taken[i] = *one;
+  }
+  return taken;
+}
+
+Result<void> Store::keep_copies(std::span<const CopyChange> changes, Time now) {
+  if (impl_->read_only) return std::unexpected(impl_->opened_for_reading());
+  const std::lock_guard lock(impl_->write_mutex);
+  auto txn = Txn::write(*impl_->env);
+  if (!txn) return std::unexpected(txn.error());
+  const Table ledger = impl_->tables.ledger.value();
+  for (const CopyChange& change : changes) {
+    auto done = apply(*txn, ledger, row_of(impl_->hasher, change.copy), change, now);
+    if (!done) return done;
+  }
+  // Twice as many as may have come: the table cannot outgrow the sweep.
+  auto swept = sweep(*txn, ledger, impl_->swept_to.octets, least_swept + 2 * changes.size(), now);
+  if (!swept) return std::unexpected(swept.error());
+  if (auto done = txn->commit(); !done) return done;
+  impl_->swept_to.octets = *swept;
+  return {};
+}
+
+}  // namespace postern::store
