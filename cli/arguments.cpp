@@ -114,9 +114,7 @@ class Grammar {
     text(page, "--store", serve_.store, "The store's folder; made where it is missing", "DIR");
     text(page, "--listen", serve_.listen, "Where clients connect (127.0.0.1:2525)", "ADDRESS");
     text(page, "--upstream", serve_.upstream, "Where mail goes (127.0.0.1:25)", "ADDRESS");
-    page->add_option("--web", serve_.web,
-                     "Where the public pages are: not in this build, leave empty")
-        ->type_name("ADDRESS");
+    text(page, "--web", serve_.web, "Where the unsubscribe page is (127.0.0.1:8525)", "ADDRESS");
 
     page =
         verb("sink", "Be a mail server that keeps what it is given, for trying the gate out", sink_,
@@ -203,6 +201,18 @@ class Grammar {
         ->type_name("TEXT")
         ->check(said());
     where(page, resubscribe_.where);
+
+    page = verb("link", "Print the unsubscribe links of mailboxes, as messages to them bear them",
+                link_,
+                "  postern link jane@example.com --stream newsletter\n"
+                "  http://127.0.0.1:8525/u/aeaaaaab...\n"
+                "For looking at the page; whoever has the link can unsubscribe the mailbox.\n"
+                "Exit status: 0 printed, 2 wrong call, or no [unsubscribe] url, 3 the store cannot "
+                "be read.");
+    addresses(page, link_.addresses, "The mailboxes");
+    text(page, "--stream", link_.stream, "Of which stream (default)", "STREAM");
+    text(page, "--campaign", link_.campaign, "Of which campaign", "CAMPAIGN");
+    where(page, link_.where);
 
     page = verb("block", "Ban a mailbox, a domain (@DOMAIN) or its subdomains (@.DOMAIN)", block_,
                 "  postern block @example.net --reason 'spam trap' --until 2027-01-01\n"
@@ -361,6 +371,7 @@ class Grammar {
   ShowOptions show_;
   UnsubscribeOptions unsubscribe_;
   ResubscribeOptions resubscribe_;
+  LinkOptions link_;
   BlockOptions block_;
   UnblockOptions unblock_;
   ImportOptions import_;

@@ -10,7 +10,7 @@ namespace postern::cli {
 
 using Command =
     std::variant<ServeOptions, SinkOptions, CheckConfigOptions, CheckOptions, ShowOptions,
-                 UnsubscribeOptions, ResubscribeOptions, BlockOptions, UnblockOptions,
+                 UnsubscribeOptions, ResubscribeOptions, LinkOptions, BlockOptions, UnblockOptions,
                  ImportOptions, ExportOptions, ReportOptions, StatsOptions, ForgetOptions,
                  VerifyOptions, KeysOptions, CompactOptions, BackupOptions, RestoreOptions>;
 

@@ -17,6 +17,7 @@ struct Verbs {
   int operator()(const ShowOptions& options) const { return show(options); }
   int operator()(const UnsubscribeOptions& options) const { return unsubscribe(options); }
   int operator()(const ResubscribeOptions& options) const { return resubscribe(options); }
+  int operator()(const LinkOptions& options) const { return link(options); }
   int operator()(const BlockOptions& options) const { return block(options); }
   int operator()(const UnblockOptions& options) const { return unblock(options); }
   int operator()(const ImportOptions& options) const { return import(options); }

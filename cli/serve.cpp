@@ -1,18 +1,25 @@
-// `postern serve`: joins the store to the proxy.
+// `postern serve`: joins the store to the proxy and to the pages.
 #include "base/config.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "cli/copy_ledger.h"
+#include "cli/opt_out_writer.h"
 #include "cli/run.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
+#include "cli/store_gauges.h"
 #include "cli/store_keeper.h"
 #include "cli/traffic_recorder.h"
 #include "cli/verbs.h"
 #include "cli/watched_source.h"
 #include "proxy/server.h"
+#include "web/server.h"
 
 #include <atomic>
 #include <csignal>
 #include <expected>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <sys/resource.h>
 #include <utility>
@@ -54,8 +61,14 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
     return std::unexpected(exit_call);
   }
   if (!options.web.empty()) {
-    log::error("--web: the unsubscribe page is not in this build; leave the option out");
-    return std::unexpected(exit_call);
+    config.web.address.emplace();
+    if (!endpoint("--web", options.web, *config.web.address)) return std::unexpected(exit_call);
+    if (public_url(config).empty()) {
+      log::error(
+          "--web: people have to reach the pages from outside: a configuration has to say where, "
+          "as url in [unsubscribe]");
+      return std::unexpected(exit_call);
+    }
   }
   return config;
 }
@@ -87,11 +100,23 @@ int serve(const ServeOptions& options) {
                       .map_size = config->store_map_size,
                       .providers = config->providers});
   std::atomic<bool> ended = false;
-  TrafficRecorder recorder([&] {
+  std::mutex looking;
+  const auto current_store = [&] {
     // At the end nobody else looks whether a compaction has replaced the store.
-    if (ended) keeper.look();
+    if (ended) {
+      const std::lock_guard lock(looking);
+      keeper.look();
+    }
     return keeper.store();
-  });
+  };
+  TrafficRecorder recorder(current_store);
+  CopyLedger ledger(current_store);
+  metrics::Registry registry;
+  registry.gauge("postern_build_info", "The program's version.", {{"version", POSTERN_VERSION}})
+      .set(1);
+  const StoreGauges gauges(registry, current_store, config->store_path);
+  std::unique_ptr<web::Server> pages;
+  OptOutWriter opt_outs(current_store, config->store_path);
   std::optional<SourceWatcher> watcher;
   const auto reload = [&]() -> std::optional<Config> {
     auto again = read_config(options);
@@ -104,6 +129,7 @@ int serve(const ServeOptions& options) {
       log::warning("[store] and [[provider]] change with a restart only");
     }
     apply_log_level(*again);
+    if (pages) pages->reload(*again);
     if (watcher) watcher->reload(*again);
     return *std::move(again);
   };
@@ -115,14 +141,25 @@ int serve(const ServeOptions& options) {
     log::error(server.error().text);
     return exit_failed;
   }
+  auto made = web::Server::create(
+      *config,
+      {.opt_outs = opt_outs, .reader = [&] { return keeper.reader(); }, .metrics = registry});
+  if (!made) {
+    log::error(made.error().text);
+    return exit_failed;
+  }
+  pages = *std::move(made);
   for (const auto& line : (*server)->listening()) log::info(line);
+  for (const auto& line : pages->listening()) log::info(line);
   log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
                         config->store_path.string()));
   // Not before the ports are ours: of two gates by mistake the second must import nothing.
   watcher.emplace(*config, [&] { return keeper.store(); });
+  pages->start();
   (*server)->run();
   // What writes to the store still waits for a compaction.
   keeper.end_compaction();
+  pages->stop();
   watcher.reset();
   ended = true;
   log::info("stopped");

@@ -59,6 +59,13 @@ struct ResubscribeOptions {
 };
 int resubscribe(const ResubscribeOptions& options);
 
+struct LinkOptions {
+  Where where;
+  std::vector<std::string> addresses;
+  std::string stream, campaign;
+};
+int link(const LinkOptions& options);
+
 struct BlockOptions {
   Where where;
   std::vector<std::string> addresses;

@@ -249,7 +249,15 @@ void Server::Impl::run() {
   };
   for (const auto& listener : listeners) asio::co_spawn(context, accept(*listener), unexpected);
   asio::co_spawn(context, tick(), unexpected);
-  context.run();
+  // A mistake in a page is one request's end, never that of the mail.
+  for (;;) {
+    try {
+      context.run();
+      return;
+    } catch (const std::exception& failure) {
+      log::error(fmt::format("web: a request broke off: {}", failure.what()));
+    }
+  }
 }
 
 // Out of descriptors, it waits a moment; at the limit of connections, until one of them ends.

@@ -3,7 +3,7 @@
 A ```console block is a session: each line that begins with `$ ` is run, and the lines below it are what it prints
 (standard output and error), dates and times aside. A ```sh block runs and succeeds. A ```toml block is a configuration
 without mistakes. Blocks of one document run in order, in one shell, in one directory, with `postern` in PATH, a gate serving
-./postern-data, and its mail in ./postern-mail. The gate's address stands for 127.0.0.1:2525. Any other block is not run.
+./postern-data, and its mail in ./postern-mail. The gate's addresses stand for 127.0.0.1:2525 and 127.0.0.1:8525. Any other block is not run.
 """
 
 import re
@@ -43,6 +43,12 @@ def same(text):
     return [line.rstrip() for line in text.replace("\r", "").splitlines()]
 
 
+def at_ours(command, addresses):
+    for written, ours in addresses.items():
+        command = command.replace(written, ours)
+    return command
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_commands(document, directory):
     steps = list(commands(document))
@@ -60,10 +66,14 @@ def test_commands(document, directory):
     gate = None
     try:
         upstream = text_of(sink.listening("sink"))
-        gate = Process([POSTERN, "serve", "--listen", "127.0.0.1:0", "--upstream", upstream], cwd=directory)
-        address = text_of(gate.listening("relay"))
-        script = 'export PATH="$PWD/bin:$PATH"\n' + "".join(
-            f"{command.replace('127.0.0.1:2525', address)}\necho '{END}' $?\n" for command, _, _ in steps)
+        gate = Process([POSTERN, "serve", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0", "--upstream", upstream],
+                       cwd=directory)
+        addresses = {"127.0.0.1:2525": text_of(gate.listening("relay")), "127.0.0.1:8525": text_of(gate.listening("web"))}
+        # What the program prints has the address that is written, too.
+        script = (f'export PATH="$PWD/bin:$PATH"\n'
+                  f'curl() {{ command curl --connect-to 127.0.0.1:8525:{addresses["127.0.0.1:8525"]} "$@"; }}\n')
+        script += "".join(
+            f"{at_ours(command, addresses)}\necho '{END}' $?\n" for command, _, _ in steps)
         done = subprocess.run(["bash", "-c", f"exec 2>&1\n{script}"], cwd=directory, capture_output=True, text=True,
                               timeout=DEADLINE)
     finally:

@@ -27,7 +27,7 @@ def typed(line, directory):
 
 
 def test_the_lines_that_it_prints(directory):
-    run = Run(directory, "--listen", "127.0.0.1:0")
+    run = Run(directory, "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0")
     try:
         send, suppress, refusal = run.tour()
         sent = typed(send, directory)
@@ -47,7 +47,7 @@ def test_the_lines_that_it_prints(directory):
 
 
 def test_another_upstream(directory, upstream):
-    run = Run(directory, "--listen", "127.0.0.1:0", "--upstream", "{}:{}".format(*upstream.address))
+    run = Run(directory, "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0", "--upstream", "{}:{}".format(*upstream.address))
     try:
         send, _, _ = run.tour()
         assert "\n< 250 " in typed(send, directory)

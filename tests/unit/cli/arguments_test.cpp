@@ -11,22 +11,23 @@ std::expected<Command, int> parse(std::vector<const char*> arguments) {
   return parse_arguments(static_cast<int>(arguments.size()), arguments.data());
 }
 
-const std::vector<std::string> verbs{
-    "serve", "sink",    "check-config", "check",  "show",   "unsubscribe", "stats",  "resubscribe",
-    "block", "unblock", "import",       "export", "report", "forget",      "verify", "stats"};
+const std::vector<std::string> verbs{"serve",       "sink",   "check-config", "check",  "show",
+                                     "unsubscribe", "stats",  "resubscribe",  "link",   "block",
+                                     "unblock",     "import", "export",       "report", "forget",
+                                     "verify",      "stats"};
 
 }  // namespace
 
 TEST_CASE("arguments: serve and sink") {
   const auto serve = parse({"serve", "--listen", "127.0.0.1:1", "--upstream", "127.0.0.1:2",
-                            "--store", "d", "--config", "f", "--web", ""});
+                            "--store", "d", "--config", "f", "--web", "127.0.0.1:3"});
   REQUIRE(serve);
   const auto& options = std::get<ServeOptions>(*serve);
   CHECK(options.listen == "127.0.0.1:1");
   CHECK(options.upstream == "127.0.0.1:2");
   CHECK(options.store == "d");
   CHECK(options.config == "f");
-  CHECK(options.web.empty());
+  CHECK(options.web == "127.0.0.1:3");
   CHECK(std::get<ServeOptions>(*parse({"serve"})).listen.empty());
 
   const auto sink = parse({"sink"});
