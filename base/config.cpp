@@ -87,9 +87,23 @@ void read_upstream(Section& section, UpstreamConfig& upstream) {
   section.only_false("xclient");
   section.number("connections", upstream.connections, 1, 100'000);
   section.duration("idle_close", upstream.idle_close, std::chrono::milliseconds{0});
+  section.number("split_connections", upstream.split_connections, 1, 100);
 }
 
-void read_stream(Section& section, StreamConfig& stream, Taken& names) {
+void read_listeners_of(Section& section, StreamConfig& stream, const Config& config) {
+  section.each_text("listener", [&](std::string_view text, std::uint32_t line) {
+    stream.listener.emplace_back(text);
+    std::vector<std::string> names;
+    for (const auto& listener : config.listeners) names.push_back(listener.name);
+    if (std::ranges::find(names, text) != names.end()) return;
+    section.problem(line, "listener",
+                    fmt::format("no [[listener]] is named '{}'; there are: {}", printable(text, 60),
+                                fmt::join(names, ", ")));
+  });
+}
+
+void read_stream(Section& section, StreamConfig& stream, const Config& config, Taken& names,
+                 Taken& list_ids) {
   section.text("name", stream.name);
   section.report(section.line("name"), "name", config::check_stream_name(stream.name));
   section.report(section.line("name"), "name", names.take(stream.name, section.line("name")));
@@ -118,8 +132,23 @@ void read_stream(Section& section, StreamConfig& stream, Taken& names) {
   using ConsentRule = StreamConfig::ConsentRule;
   section.choice<ConsentRule>("consent", stream.consent,
                               {{"opt-out", ConsentRule::opt_out}, {"opt-in", ConsentRule::opt_in}});
-  section.only("list_id", "", {});
-  section.only("list_unsubscribe", "off", {"add", "replace"});
+  read_listeners_of(section, stream, config);
+  if (section.text("list_id", stream.list_id)) {
+    const auto line = section.line("list_id");
+    stream.list_id = to_lower(stream.list_id);
+    section.report(line, "list_id", config::check_list_id(stream.list_id));
+    if (!stream.list_id.empty()) {
+      section.report(line, "list_id", list_ids.take(stream.list_id, line));
+    }
+  }
+  using ListUnsubscribe = StreamConfig::ListUnsubscribe;
+  section.choice<ListUnsubscribe>("list_unsubscribe", stream.list_unsubscribe,
+                                  {{"add", ListUnsubscribe::add},
+                                   {"replace", ListUnsubscribe::replace},
+                                   {"off", ListUnsubscribe::off}});
+  section.text("feedback_id", stream.feedback_id);
+  section.report(section.line("feedback_id"), "feedback_id",
+                 config::check_feedback_id(stream.feedback_id));
   section.only("return_path", "off", {"domain"});
 }
 
@@ -305,6 +334,16 @@ void check_pages(Section& top, const Config& config) {
               "\"https://unsub.example.com\"");
 }
 
+void read_campaign_header(Section& top, Config& config) {
+  std::vector<std::string> names;
+  const bool named =
+      top.each_text("campaign_header", [&](std::string_view text, std::uint32_t line) {
+        names.emplace_back(text);
+        top.report(line, "campaign_header", config::check_field_name(text));
+      });
+  if (named) config.campaign_header = std::move(names);
+}
+
 ListenerConfig default_listener() {
   ListenerConfig listener;
   listener.trusted = loopback_networks();
@@ -327,8 +366,9 @@ void read_top(Section& top, Config& config) {
   if (config.listeners.empty()) config.listeners.push_back(default_listener());
   top.table("upstream", [&](Section& section) { read_upstream(section, config.upstream); });
   Taken stream_names;
+  Taken list_ids;
   top.tables("stream", [&](Section& section) {
-    read_stream(section, config.streams.emplace_back(), stream_names);
+    read_stream(section, config.streams.emplace_back(), config, stream_names, list_ids);
   });
   Taken source_names;
   Taken folders;
@@ -339,6 +379,7 @@ void read_top(Section& top, Config& config) {
   top.tables("provider", [&](Section& section) {
     read_provider(section, config.providers.emplace_back(), domains);
   });
+  read_campaign_header(top, config);
   top.table("timeouts", [&](Section& section) { read_timeouts(section, config.timeouts); });
   top.table("limits", [&](Section& section) { read_limits(section, config.limits); });
   top.table("log", [&](Section& section) { read_log(section, config); });

@@ -31,19 +31,27 @@ struct UpstreamConfig {
   Endpoint address{"127.0.0.1", 25};
   std::uint32_t connections = 100;             // at most, over all threads
   std::chrono::milliseconds idle_close{4000};  // an idle pooled connection is closed after this
+  std::uint32_t split_connections = 4;         // at once, for one message's copies
   friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
 };
 
 struct StreamConfig {
   enum class Kind : std::uint8_t { marketing, transactional };
   enum class ConsentRule : std::uint8_t { opt_out, opt_in };
+  // Of marketing mail, where links can be made. add: one that is there stays.
+  enum class ListUnsubscribe : std::uint8_t { off, add, replace };
   std::string name;
   std::string title;        // what people read on the unsubscribe page; empty: the name
   std::string description;  // beside the title, on that page
   bool offer = false;       // on the pages of other streams' links too
   std::vector<std::string> formerly;
   Kind kind = Kind::marketing;
-  std::vector<std::string> sender;  // patterns of envelope senders: "*@news.example.com"
+  // What mail it is: every one of the two that it has must match, any value of each.
+  std::vector<std::string> sender;    // patterns of envelope senders: "*@news.example.com"
+  std::vector<std::string> listener;  // names of listeners that it comes in by
+  std::string list_id;  // lower case: of the message's List-Id, which matches alone; else added
+  ListUnsubscribe list_unsubscribe = ListUnsubscribe::add;
+  std::string feedback_id;  // added where the message has none; empty: none
   ConsentRule consent = ConsentRule::opt_out;
   friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
 };
@@ -134,6 +142,9 @@ struct Config {
   std::vector<ListenerConfig> listeners;       // never empty once loaded
   UpstreamConfig upstream;
   std::vector<StreamConfig> streams;
+  // The fields that name a message's campaign; the first that it has counts.
+  std::vector<std::string> campaign_header{"X-Campaign-ID", "Feedback-ID", "X-Campaign",
+                                           "X-Mailgun-Tag", "X-PM-Tag"};
   std::vector<ProviderConfig> providers;  // besides the built-in ones
   std::vector<SourceConfig> sources;
   WebConfig web;

@@ -76,6 +76,35 @@ std::string check_stream_name(std::string_view name) {
   return check_name(name);
 }
 
+std::string check_list_id(std::string_view list_id) {
+  constexpr std::size_t longest = 255;
+  const auto odd = [](char c) { return c <= ' ' || c > '~' || c == '<' || c == '>'; };
+  if (list_id.size() <= longest && std::ranges::none_of(list_id, odd)) return {};
+  return fmt::format(
+      "'{}' is no list identifier: write it without brackets and blanks, as in "
+      "\"news.example.com\"",
+      printable(list_id, 80));
+}
+
+std::string check_feedback_id(std::string_view feedback_id) {
+  constexpr std::size_t longest = 200;
+  const auto odd = [](char c) { return c < ' ' || c > '~'; };
+  if (feedback_id.size() <= longest && std::ranges::none_of(feedback_id, odd)) return {};
+  return fmt::format(
+      "'{}' is no Feedback-ID: at most {} printable ASCII characters, as in "
+      "\"newsletter::example\"",
+      printable(feedback_id, 80), longest);
+}
+
+std::string check_field_name(std::string_view name) {
+  const auto odd = [](char c) { return c <= ' ' || c > '~' || c == ':'; };
+  if (!name.empty() && name.size() <= max_name && std::ranges::none_of(name, odd)) return {};
+  return fmt::format(
+      "'{}' is no name of a header field: write it without the colon, as in "
+      "\"X-Campaign-ID\"",
+      printable(name, 80));
+}
+
 std::string check_sender_pattern(std::string_view pattern) {
   static constexpr std::string_view allowed = "write *@news.example.com or the like";
   if (pattern.empty()) return fmt::format("a pattern may not be empty: {}", allowed);

@@ -15,6 +15,12 @@ inline constexpr std::size_t max_name = 64;  // of a stream, listener or source,
 [[nodiscard]] std::string check_name(std::string_view name);
 // Of a stream besides: "all" is what a scope of every stream is called.
 [[nodiscard]] std::string check_stream_name(std::string_view name);
+// What stands in the brackets of a List-Id (RFC 2919 section 2); empty is none.
+[[nodiscard]] std::string check_list_id(std::string_view list_id);
+// The body of a Feedback-ID: printable ASCII that fits a line; empty is none.
+[[nodiscard]] std::string check_feedback_id(std::string_view feedback_id);
+// The name of a header field (RFC 5322 section 2.2).
+[[nodiscard]] std::string check_field_name(std::string_view name);
 // A pattern of envelope senders: "*@news.example.com", "bounce-*@example.com".
 [[nodiscard]] std::string check_sender_pattern(std::string_view pattern);
 // A domain in the form in which addresses are compared: A-labels, lower case.

@@ -133,10 +133,15 @@ int serve(const ServeOptions& options) {
     if (watcher) watcher->reload(*again);
     return *std::move(again);
   };
-  auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
-                                                .reload = reload,
-                                                .every_second = [&] { keeper.look(); },
-                                                .traffic = &recorder});
+  const proxy::LinkKeySource link_keys = [&]() -> std::shared_ptr<const policy::LinkKeys> {
+    auto keys = opt_outs.link_keys();
+    return keys ? *std::move(keys) : nullptr;
+  };
+  auto server = proxy::Server::create(
+      *config, {.reader = [&] { return keeper.reader(); },
+                .reload = reload,
+                .every_second = [&] { keeper.look(); },
+                .shared = {.traffic = &recorder, .ledger = &ledger, .link_keys = link_keys}});
   if (!server) {
     log::error(server.error().text);
     return exit_failed;

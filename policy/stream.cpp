@@ -49,21 +49,35 @@ Streams::Streams(std::vector<Stream> streams) : streams_(std::move(streams)) {
   null_sender_.name = fallback_name;
   if (configured == streams_.end()) streams_.push_back(null_sender_);
   null_sender_.kind = Stream::Kind::transactional;
+  has_list_ids_ =
+      std::ranges::any_of(streams_, [](const Stream& stream) { return !stream.list_id.empty(); });
   for (const auto& stream : streams_) {
     auto& patterns = patterns_.emplace_back();
     for (const auto& pattern : stream.sender) patterns.push_back(canonical_pattern(pattern));
   }
 }
 
-const Stream& Streams::of_sender(const Mailbox& reverse_path) const {
+const Stream& Streams::of_envelope(const Mailbox& reverse_path, std::string_view listener) const {
   if (reverse_path.empty()) return null_sender_;
   const std::string sender = canonical(reverse_path).text;
   for (std::size_t i = 0; i < streams_.size(); ++i) {
-    for (const auto& pattern : patterns_[i]) {
-      if (matches_pattern(pattern, sender)) return streams_[i];
-    }
+    const Stream& stream = streams_[i];
+    if (stream.sender.empty() && stream.listener.empty()) continue;
+    const bool by_sender =
+        stream.sender.empty() || std::ranges::any_of(patterns_[i], [&](const auto& pattern) {
+          return matches_pattern(pattern, sender);
+        });
+    const bool by_listener = stream.listener.empty() ||
+                             std::ranges::find(stream.listener, listener) != stream.listener.end();
+    if (by_sender && by_listener) return stream;
   }
   return fallback();
+}
+
+const Stream* Streams::of_list_id(std::string_view list_id) const {
+  if (list_id.empty()) return nullptr;
+  const auto found = std::ranges::find(streams_, list_id, &Stream::list_id);
+  return found == streams_.end() ? nullptr : &*found;
 }
 
 const Stream* Streams::find(std::string_view name) const {

@@ -21,9 +21,16 @@ class Streams {
   Streams() : Streams(std::vector<Stream>{}) {}
   explicit Streams(std::vector<Stream> streams);
 
-  // First match wins. The null reverse-path (the empty mailbox) is always transactional: see
-  // null_sender().
-  [[nodiscard]] const Stream& of_sender(const Mailbox& reverse_path) const;
+  // By its sender and the name of the listener that it came in by: the first stream of which every
+  // one that it has matches; a stream with neither is found by its List-Id alone. The null
+  // reverse-path (the empty mailbox) is always transactional: see null_sender().
+  [[nodiscard]] const Stream& of_envelope(const Mailbox& reverse_path,
+                                          std::string_view listener) const;
+  // By the identifier of a message's List-Id, lower case; nullptr where no stream has it. Mail from
+  // <> is not asked about.
+  [[nodiscard]] const Stream* of_list_id(std::string_view list_id) const;
+  // Whether any stream has one: else nobody need read a header section for it.
+  [[nodiscard]] bool has_list_ids() const { return has_list_ids_; }
   // By its name or a former one; nullptr where no stream has it.
   [[nodiscard]] const Stream* find(std::string_view name) const;
   [[nodiscard]] const std::vector<Stream>& all() const { return streams_; }
@@ -36,11 +43,12 @@ class Streams {
   // Each stream's sender patterns, as canonical addresses are spelled.
   std::vector<std::vector<std::string>> patterns_;
   std::size_t fallback_ = 0;
+  bool has_list_ids_ = false;
   Stream null_sender_;
 };
 
-// ASCII case-insensitive; `*` stands for any run of characters. of_sender() asks it with canonical
-// spellings on both sides, so that a pattern may be written with U-labels or A-labels.
+// ASCII case-insensitive; `*` stands for any run of characters. of_envelope() asks it with
+// canonical spellings on both sides, so that a pattern may be written with U-labels or A-labels.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view sender);
 
 // Whether a hold of `scope` is about `stream`: its own name or a former one, all, every marketing

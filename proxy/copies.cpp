@@ -25,6 +25,8 @@ namespace {
 
 // For as long as a sender may try again (RFC 5321 section 4.5.4.1: at least 4-5 days).
 constexpr std::chrono::days on_record_after_451{7};
+// For the store, which may be compacted meanwhile; what is taken is taken.
+constexpr std::chrono::seconds longest_note{30};
 
 Reply lost() {
   return make_reply(451, "4.4.2",
@@ -61,12 +63,10 @@ Copies::Copies(Context context, const Transaction& transaction, const DeliveryPl
   copies_.resize(recipients.size());
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     copies_[i].recipient = i;
-    copies_[i].key =
-        policy::copy_key(sender, digest, policy::canonical(recipients[i].path).text);
+    copies_[i].key = policy::copy_key(sender, digest, policy::canonical(recipients[i].path).text);
   }
   for (const auto& late : plan_.late()) {
-    copies_[late.recipient].state =
-        late.reply.transient() ? State::deferred : State::refused;
+    copies_[late.recipient].state = late.reply.transient() ? State::deferred : State::refused;
     copies_[late.recipient].reply = late.reply;
   }
 }
@@ -116,8 +116,13 @@ awaitable<Copies::Outcome> Copies::deliver(Lease first) {
                    });
   }
   const auto all_ended = [&]() -> awaitable<void> {
-    while (progress_->workers + progress_->notes > 0) {
+    while (progress_->workers > 0) {
       progress_->wake.expires_at(asio::steady_timer::time_point::max());
+      co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    const auto patience = std::chrono::steady_clock::now() + longest_note;
+    while (progress_->notes > 0 && std::chrono::steady_clock::now() < patience) {
+      progress_->wake.expires_at(patience);
       co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
     }
   };
@@ -198,8 +203,8 @@ awaitable<Reply> Copies::transact(Lease& lease, const Plan& plan, std::string_vi
     const Reply& reply = answers.replies[i];
     if (is_data ? reply.code != 354 : !reply.positive()) bad = &reply;
   }
-  const bool open = answers.replies.size() == plan.forwards.size() &&
-                    answers.replies.back().code == 354;
+  const bool open =
+      answers.replies.size() == plan.forwards.size() && answers.replies.back().code == 354;
   if (bad != nullptr) {
     // It waits for data of nobody: closing ends that without a message.
     open || answers.failure || !is_final(*bad) ? lease.drop() : lease.give_back_open();
@@ -256,14 +261,14 @@ void Copies::note(std::vector<policy::CopyKey> copies) {
   if (context_.ledger == nullptr) return;
   ++progress_->notes;
   const auto executor = progress_->wake.get_executor();
-  const auto noted = context_.ledger->note(
-      std::move(copies), context_.clock() + on_record_after_451,
-      [progress = progress_, executor](const Result<void>& done) {
-        asio::post(executor, [progress, failed = !done] {
-          if (failed) ++progress->failed_notes;
-          progress->ended(progress->notes);
-        });
-      });
+  const auto noted =
+      context_.ledger->note(std::move(copies), context_.clock() + on_record_after_451,
+                            [progress = progress_, executor](const Result<void>& done) {
+                              asio::post(executor, [progress, failed = !done] {
+                                if (failed) ++progress->failed_notes;
+                                progress->ended(progress->notes);
+                              });
+                            });
   if (noted) return;
   ++progress_->failed_notes;
   progress_->ended(progress_->notes);
@@ -319,9 +324,10 @@ Copies::Outcome Copies::outcome(bool reported) const {
     outcome.missed.push_back(policy::canonical(transaction_.recipients_told[copy.recipient].path));
   }
   if (progress_->failed_notes > 0) {
-    log::error(fmt::format("{} {} copies that were taken are not on record: were the message sent "
-                           "again, they would be too",
-                           context_.id, progress_->failed_notes));
+    log::error(
+        fmt::format("{} {} copies that were taken are not on record: were the message sent "
+                    "again, they would be too",
+                    context_.id, progress_->failed_notes));
   }
   const auto deferred = std::ranges::find(copies_, State::deferred, &Copy::state);
   if (taken == 0 && deferred != copies_.end()) {

@@ -39,7 +39,7 @@ class Copies {
          const HeldMessage& body, const std::array<std::uint8_t, 32>& digest);
 
   struct Outcome {
-    wire::Reply reply;                            // to the client's final dot
+    wire::Reply reply;                             // to the client's final dot
     std::vector<policy::CanonicalAddress> missed;  // whom the upstream refused
     std::vector<policy::CopyKey> on_record;        // of this message, where the reply is 250
     std::uint32_t sent = 0;

@@ -68,8 +68,8 @@ void DeliveryPlan::check_again() {
 // One reply for all of them, deferred where one of them is. It names them as far as a reply has
 // room.
 wire::Reply DeliveryPlan::refusal_of_all() const {
-  const auto deferred = std::ranges::find_if(
-      late_, [](const Late& one) { return one.reply.transient(); });
+  const auto deferred =
+      std::ranges::find_if(late_, [](const Late& one) { return one.reply.transient(); });
   if (deferred != late_.end()) return deferred->reply;
   if (late_.size() == 1) return late_.front().reply;
   constexpr std::size_t room = 400;

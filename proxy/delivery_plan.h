@@ -1,6 +1,6 @@
-// What becomes of a message once its header section is known: which stream it is in (its List-Id may
-// say another than its envelope), who is refused after all, what is added to it, and whether each
-// recipient gets a copy of its own (DESIGN.md 6).
+// What becomes of a message once its header section is known: which stream it is in (its List-Id
+// may say another than its envelope), who is refused after all, what is added to it, and whether
+// each recipient gets a copy of its own (DESIGN.md 6).
 #pragma once
 
 #include "policy/link.h"

@@ -1,6 +1,7 @@
 #include "proxy/dialogue.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -36,6 +37,9 @@ void accept(Transaction& transaction, std::size_t place) {
   ++transaction.accepted;
   if (place < transaction.asked.size()) {
     transaction.told.push_back(std::move(transaction.asked[place]));
+  }
+  if (place < transaction.recipients_asked.size()) {
+    transaction.recipients_told.push_back(std::move(transaction.recipients_asked[place]));
   }
 }
 
@@ -225,6 +229,9 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
   wire::append_rcpt(plan.octets, command.path, command.recipient);
   plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
   if (verdict) transaction.asked.push_back(*std::move(verdict));
+  if (check_.may_edit(*transaction.stream)) {
+    transaction.recipients_asked.push_back({command.path, command.recipient});
+  }
   return std::nullopt;
 }
 
@@ -239,6 +246,12 @@ std::optional<Reply> Dialogue::data(Plan& plan) {
   }
   if (transaction.broken || (transaction.accepted == 0 && plan.forwards.empty()))
     return no_recipients();
+  // Every forward of this plan is a RCPT still.
+  const bool several = transaction.accepted + plan.forwards.size() > 1;
+  if (check_.waits_for_header(*transaction.stream, several)) {
+    plan.own_data = plan.replies.size();
+    return std::nullopt;
+  }
   plan.octets += "DATA\r\n";
   plan.forwards.push_back({Plan::Asked::data, plan.replies.size(), plan.octets.size()});
   return std::nullopt;
@@ -258,14 +271,20 @@ void Dialogue::abandon(Plan& plan) {
   end_transaction();
 }
 
-void Dialogue::end_transaction(bool delivered, std::string campaign) {
+void Dialogue::end_transaction(Ending ending) {
   if (!transaction_) return;
   auto transaction = *std::exchange(transaction_, std::nullopt);
   // Whom the gate let through has not come through unless the message did.
-  if (!delivered) std::erase_if(transaction.told, &is_allowed);
+  std::erase_if(transaction.told, [&](const policy::Passages::Passage& passage) {
+    return is_allowed(passage) &&
+           (!ending.delivered ||
+            std::ranges::find(ending.missed, passage.recipient) != ending.missed.end());
+  });
+  std::ranges::move(ending.refused, std::back_inserter(transaction.told));
   if (transaction.told.empty()) return;
-  check_.ended({.stream = transaction.stream->name,
-                .campaign = std::move(campaign),
+  const policy::Stream& stream = ending.stream != nullptr ? *ending.stream : *transaction.stream;
+  check_.ended({.stream = stream.name,
+                .campaign = std::move(ending.campaign),
                 .sender = policy::to_string(transaction.reverse_path),
                 .time = {},
                 .recipients = std::move(transaction.told)});
@@ -317,11 +336,25 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
     }
   }
   transaction.asked.clear();
+  transaction.recipients_asked.clear();
+  if (plan.own_data) settle_own_data(plan, settled);
   if (settled.go_ahead) after_refused_data_ = false;
   // A DATA that did not go ahead ends the transaction where there was something to send.
   if (plan.asks_data && !settled.go_ahead && (transaction.accepted > 0 || settled.drop_upstream))
     end_transaction();
   return settled;
+}
+
+void Dialogue::settle_own_data(Plan& plan, Settled& settled) const {
+  auto& reply = plan.replies[*plan.own_data];
+  if (transaction_->accepted == 0) {
+    reply = no_recipients();
+  } else if (transaction_->broken) {
+    reply = *transaction_->broken;
+  } else {
+    reply = make_reply(354, "", "go ahead, end with a dot alone on a line");
+    settled.go_ahead = settled.data_held = true;
+  }
 }
 
 }  // namespace postern::proxy

@@ -18,6 +18,12 @@
 
 namespace postern::proxy {
 
+// Whom the upstream accepted, with the parameters of its RCPT.
+struct Recipient {
+  policy::Mailbox path;
+  wire::RecipientParameters parameters;
+};
+
 // A mail transaction: from MAIL to the end of data; dropped whole by RSET, EHLO, HELO or a MAIL
 // that starts afresh.
 struct Transaction {
@@ -35,6 +41,9 @@ struct Transaction {
   // upstream accepted. `asked`: whom it has yet to answer for, in order.
   std::vector<policy::Passages::Passage> told;
   std::vector<policy::Passages::Passage> asked;
+  // The same for whoever makes the copies, where they may differ.
+  std::vector<Recipient> recipients_told;
+  std::vector<Recipient> recipients_asked;
 };
 
 // What a batch of commands comes to before the upstream has spoken.
@@ -52,7 +61,9 @@ struct Plan {
   std::string octets;             // their command lines; MAIL is in front of them, up to `mail_end`
   std::size_t mail_end = 0;       // 0: MAIL is not among them: it is open upstream already
   bool asks_data = false;  // its last command is DATA: whatever waits behind it is no command
-  bool abandons = false;   // a transaction that may be open upstream is over: RSET before the next
+  // The reply to DATA is ours: what the upstream is sent hangs on the header section.
+  std::optional<std::size_t> own_data;
+  bool abandons = false;  // a transaction that may be open upstream is over: RSET before the next
   bool ends_session = false;  // QUIT, or too many errors: replies, then close
 };
 
@@ -84,16 +95,26 @@ class Dialogue {
   [[nodiscard]] Plan take(std::string_view& input, const Capabilities& offered);
 
   struct Settled {
-    bool go_ahead = false;       // the upstream said 354: the client's data follows
+    bool go_ahead = false;       // the client's data follows
+    bool data_held = false;      // and the upstream was not asked for it yet
     bool drop_upstream = false;  // what it said cannot be trusted: its connection is not used again
   };
   // Fills in the replies that were left to the upstream. The only place that knows whose reply is
   // whose.
   [[nodiscard]] Settled settle(Plan& plan, Answers answers);
 
-  // The transaction is over, if there is one: the message was relayed (`delivered`: the upstream
-  // took it) or given up, or the client is gone.
-  void end_transaction(bool delivered = false, std::string campaign = {});
+  // The transaction is over, if there is one: the message was relayed or given up, or the client is
+  // gone.
+  struct Ending {
+    bool delivered = false;  // the upstream took it
+    std::string campaign{};
+    const policy::Stream* stream = nullptr;          // the message's own; null: the envelope's
+    std::vector<policy::CanonicalAddress> missed{};  // accepted, and refused for good later
+    std::vector<policy::Passages::Passage>
+        refused{};  // by the gate, once it saw the header section
+  };
+  void end_transaction(Ending ending);
+  void end_transaction() { end_transaction(Ending{}); }
 
   [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
   [[nodiscard]] const std::string& helo() const { return helo_; }
@@ -110,6 +131,7 @@ class Dialogue {
   [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan);
   [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
   void forward_mail(Plan& plan);
+  void settle_own_data(Plan& plan, Settled& settled) const;
   void abandon(Plan& plan);
   [[nodiscard]] wire::Reply no_command(Plan& plan, std::string_view text);
   void add(Plan& plan, std::optional<wire::Reply> reply);

@@ -45,6 +45,20 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
   return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);
 }
 
+bool Gatekeeper::may_edit(const policy::Stream& stream) const {
+  if (&stream == &streams_->null_sender()) return false;
+  const bool marketing = stream.kind == policy::Stream::Kind::marketing;
+  return streams_->has_list_ids() || (marketing && (client_.links || !stream.feedback_id.empty()));
+}
+
+bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) const {
+  if (&stream == &streams_->null_sender()) return false;
+  if (streams_->has_list_ids()) return true;
+  const bool personal = client_.links && stream.kind == policy::Stream::Kind::marketing &&
+                        stream.list_unsubscribe != policy::Stream::ListUnsubscribe::off;
+  return several && personal;
+}
+
 void Gatekeeper::ended(policy::Passages passages) {
   passages.time = clock_();
   traffic_->record(std::move(passages));

@@ -26,6 +26,14 @@ class RecipientCheck {
   [[nodiscard]] virtual std::optional<wire::Reply> check(const policy::Mailbox& recipient,
                                                          const policy::Stream& stream,
                                                          bool utf8) = 0;
+  // Whether a message of the stream may be edited: its recipients are then kept.
+  [[nodiscard]] virtual bool may_edit(const policy::Stream& /*stream*/) const { return false; }
+  // Whether the upstream can be asked for DATA only when the header section is known: it may
+  // change the verdict, or, with several recipients, make each copy another.
+  [[nodiscard]] virtual bool waits_for_header(const policy::Stream& /*stream*/,
+                                              bool /*several*/) const {
+    return false;
+  }
   // The verdict on the recipient that check() was asked about last, once. None where nobody keeps
   // it, or where there was none: 451, 554.
   [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
@@ -43,6 +51,8 @@ class Gatekeeper final : public RecipientCheck {
     std::string session;  // its id, for the log
     IpAddress address;
     bool may_relay = false;
+    std::string listener{};  // that it came in by
+    bool links = false;      // marketing mail gets links of its recipients
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
@@ -55,8 +65,10 @@ class Gatekeeper final : public RecipientCheck {
         traffic_(traffic) {}
 
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
-    return streams_->of_sender(reverse_path);
+    return streams_->of_envelope(reverse_path, client_.listener);
   }
+  bool may_edit(const policy::Stream& stream) const override;
+  bool waits_for_header(const policy::Stream& stream, bool several) const override;
   // Who may not relay gets 554 5.7.1. Store errors are 451 4.3.0: refuse when unsure of the store
   // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,

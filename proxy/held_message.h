@@ -1,5 +1,6 @@
-// A message that waits until all of it is there, because each recipient's copy is another (DESIGN.md
-// 6): in memory, past a limit in a file that has no name, so that nothing of it outlives the gate.
+// A message that waits until all of it is there, because each recipient's copy is another
+// (DESIGN.md 6): in memory, past a limit in a file that has no name, so that nothing of it outlives
+// the gate.
 #pragma once
 
 #include "base/result.h"

@@ -49,10 +49,9 @@ std::string status_of(const wire::Reply& reply) {
   const auto end = text.find(' ');
   const std::string_view word = std::string_view(text).substr(0, end);
   const auto dots = std::ranges::count(word, '.');
-  const bool good = dots == 2 && word.size() <= 9 && word.front() == '5' &&
-                    std::ranges::all_of(word, [](char c) {
-                      return c == '.' || (c >= '0' && c <= '9');
-                    });
+  const bool good =
+      dots == 2 && word.size() <= 9 && word.front() == '5' &&
+      std::ranges::all_of(word, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
   return good ? std::string(word) : "5.0.0";
 }
 
@@ -107,8 +106,8 @@ std::string late_report(const LateReport& report, std::span<const LateRefusal> r
     }
     fields += address_field("Final-Recipient", address);
     fields += fmt::format("Action: failed\r\nStatus: {}\r\n", status_of(reply));
-    fields += folded("Diagnostic-Code",
-                     fmt::format("smtp; {} {}", reply.code, printable(text, 900)));
+    fields +=
+        folded("Diagnostic-Code", fmt::format("smtp; {} {}", reply.code, printable(text, 900)));
   }
   const bool plain = is_ascii(report.section) && is_ascii(people) && is_ascii(fields);
   const std::string_view encoding = plain ? "7bit" : "8bit";

@@ -1,5 +1,5 @@
-// The report on recipients that were refused after their RCPT had been accepted, while others got the
-// message: as mail reports it (RFC 3461 section 6, 3462, 3464), from <> to the reverse-path.
+// The report on recipients that were refused after their RCPT had been accepted, while others got
+// the message: as mail reports it (RFC 3461 section 6, 3462, 3464), from <> to the reverse-path.
 #pragma once
 
 #include "base/time.h"

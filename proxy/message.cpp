@@ -50,9 +50,7 @@ void MessageFlow::refuse(int code, std::string_view enhanced_status_code, std::s
 }
 
 void MessageFlow::note_campaign(std::string_view section) {
-  if (campaign_wanted_ == Campaign::not_wanted) return;
-  // Feedback-ID: what large receivers group complaints by.
-  for (const std::string_view name : {"X-Campaign-ID", "Feedback-ID"}) {
+  for (const std::string& name : campaign_header_) {
     if (!campaign_.empty()) break;
     campaign_ = wire::field_body(section, name, policy::max_campaign);
   }
@@ -106,8 +104,22 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
     if (header_.size() > limits_.header) static_cast<void>(examine(header_));
     return output;
   }
-  if (!examine(seen.substr(0, std::min(end, seen.size())))) return output;
+  const std::string_view section = seen.substr(0, std::min(end, seen.size()));
+  if (!examine(section)) return output;
   in_header_ = false;
+  if (editor_ != nullptr) {
+    auto edit = editor_->edit(section, campaign_);
+    if (edit.refused) {
+      refused_ = std::move(edit.refused);
+      header_ = {};
+      return output;
+    }
+    if (edit.section) {
+      edited_ = *std::move(edit.section);
+      output.pieces = {edited_, seen.substr(section.size())};
+      return output;
+    }
+  }
   // A first line that continues something would be folded into our trace line: an empty line keeps
   // it what it is, body.
   const auto separator =

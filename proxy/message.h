@@ -15,6 +15,19 @@
 
 namespace postern::proxy {
 
+// What becomes of a message's header section once it is whole, our trace line included.
+class SectionEditor {
+ public:
+  struct Edit {
+    // In its place; none: it goes on as it came, behind the trace line.
+    std::optional<std::string> section;
+    std::optional<wire::Reply> refused;  // the message is not taken: the reply for its end
+  };
+  virtual ~SectionEditor() = default;
+  // Called once. `section`: as it came, dot-stuffed, without the trace line.
+  [[nodiscard]] virtual Edit edit(std::string_view section, std::string_view campaign) = 0;
+};
+
 // The pure part: octets from the client in, octets for the upstream out. No socket is near.
 class MessageFlow {
  public:
@@ -22,10 +35,15 @@ class MessageFlow {
     std::uint64_t header = 1ULL << 20U;
     std::uint32_t hops = 100;
   };
-  enum class Campaign : std::uint8_t { not_wanted, wanted };
-  // `trace`: our Received: line with its CRLF, or empty.
-  MessageFlow(std::string trace, Limits limits, Campaign campaign = Campaign::not_wanted)
-      : trace_(std::move(trace)), limits_(limits), campaign_wanted_(campaign) {}
+  // `trace`: our Received: line with its CRLF, or empty. `campaign_header`: names of the fields
+  // that name a campaign, the first that the message has counts. `editor` may be null. Both outlive
+  // it.
+  MessageFlow(std::string trace, Limits limits, std::span<const std::string> campaign_header = {},
+              SectionEditor* editor = nullptr)
+      : trace_(std::move(trace)),
+        limits_(limits),
+        campaign_header_(campaign_header),
+        editor_(editor) {}
 
   struct Output {
     std::array<std::string_view, 4>
@@ -40,9 +58,10 @@ class MessageFlow {
   [[nodiscard]] bool finished() const { return scanner_.finished(); }
   // Why the message cannot go on: the reply for its end. It must then not be ended upstream.
   [[nodiscard]] const std::optional<wire::Reply>& refused() const { return refused_; }
-  // X-Campaign-ID, else Feedback-ID, where it is wanted: empty while the header section is
-  // incomplete, and where it has neither.
+  // Empty while the header section is incomplete, and where it names none.
   [[nodiscard]] const std::string& campaign() const { return campaign_; }
+  // The header section is behind us: what feed() gives from now on is the body.
+  [[nodiscard]] bool past_header() const { return !in_header_ && !refused_; }
   // Octets of the client so far, dot-stuffed, the final dot included.
   [[nodiscard]] std::uint64_t octets() const { return octets_; }
 
@@ -53,7 +72,9 @@ class MessageFlow {
 
   std::string trace_;
   Limits limits_;
-  Campaign campaign_wanted_;
+  std::span<const std::string> campaign_header_;
+  SectionEditor* editor_;
+  std::string edited_;
   wire::DataScanner scanner_;
   std::string header_;  // the header section so far, while it is incomplete
   bool in_header_ = true;

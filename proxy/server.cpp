@@ -42,7 +42,11 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .limits = config.limits,
                         .trusted = listener.trusted,
                         .received_header = listener.received_header,
-                        .streams = streams}));
+                        .streams = streams,
+                        .listener = listener.name,
+                        .links_url = config.unsubscribe.url,
+                        .campaign_header = config.campaign_header,
+                        .split_connections = config.upstream.split_connections}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
@@ -111,7 +115,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   const auto settings = worker_settings(config, threads);
   for (std::uint32_t index = 0; index < threads; ++index) {
     auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
-                                           server->hooks_.traffic, server->count_);
+                                           server->hooks_.shared, server->count_);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (auto listening = worker->listen(i, addresses[i]); !listening)
         return std::unexpected(listening.error());

@@ -28,9 +28,7 @@ class Server {
     std::function<std::optional<Config>()> reload;
     // Once a second, on the thread that runs the server.
     std::function<void()> every_second;
-    // Told what was let through and refused, from every thread; outlives the server. Null: nobody
-    // is.
-    policy::TrafficLog* traffic = nullptr;
+    SharedParts shared{};
   };
 
   // Binds every listener. Errc::busy for a port in use, Errc::io.

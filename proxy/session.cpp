@@ -3,8 +3,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "proxy/copies.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,6 +26,8 @@ constexpr std::size_t idle_capacity = 512;
 // Commands are short: what is read of them at a time bounds what a client that does not read its
 // replies can cost.
 constexpr std::size_t command_read = 64UL * 1024;
+// Copies of a message whose 250 the client may not have read (DESIGN.md 6).
+constexpr std::chrono::hours on_record_unread{1};
 
 bool may_relay(const SessionSettings& settings, const IpAddress& peer) {
   return std::ranges::any_of(settings.trusted,
@@ -39,7 +43,11 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
       peer_(peer),
       context_(context),
       settings_(std::move(settings)),
-      gatekeeper_({.session = id_, .address = peer_, .may_relay = may_relay(*settings_, peer_)},
+      gatekeeper_({.session = id_,
+                   .address = peer_,
+                   .may_relay = may_relay(*settings_, peer_),
+                   .listener = settings_->listener,
+                   .links = context_.link_keys != nullptr && !settings_->links_url.empty()},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic),
       dialogue_({.hostname = settings_->hostname,
@@ -69,6 +77,8 @@ awaitable<void> Session::run() {
         open = false;
         break;
       }
+      // The client goes on: it has read what we said.
+      release_copies({});
       if (log::enabled(log::Level::debug))
         log::debug(fmt::format("{} -> {}", id_, printable(*got, 2000)));
       plan = take(*got);
@@ -76,6 +86,7 @@ awaitable<void> Session::run() {
     if (!plan.replies.empty()) open = co_await serve(std::move(plan));
   }
   if (open && draining_) co_await farewell({Errc::cancelled, "draining"});
+  release_copies(context_.clock() + on_record_unread);
   dialogue_.end_transaction();
   upstream_.give_back_open();
   client_->close();
@@ -113,7 +124,11 @@ awaitable<Result<std::string_view>> Session::receive(std::chrono::milliseconds l
 awaitable<bool> Session::serve(Plan plan) {
   if (plan.abandons) upstream_.give_back_open();
   Dialogue::Settled settled;
-  if (!plan.forwards.empty()) settled = co_await ask_upstream(plan);
+  if (!plan.forwards.empty()) {
+    settled = co_await ask_upstream(plan);
+  } else if (plan.own_data) {
+    settled = dialogue_.settle(plan, {});
+  }
   std::string replies;
   replies.reserve(plan.reply_octets);
   for (const auto& reply : plan.replies) replies += reply.text;
@@ -130,7 +145,7 @@ awaitable<bool> Session::serve(Plan plan) {
     if (settled.go_ahead) upstream_.drop();
     co_return false;
   }
-  if (settled.go_ahead) co_return co_await relay_message();
+  if (settled.go_ahead) co_return co_await relay_message(settled.data_held);
   co_return open;
 }
 
@@ -205,12 +220,42 @@ std::string Session::trace() const {
                         .utf8 = dialogue_.transaction()->parameters.smtputf8});
 }
 
-awaitable<bool> Session::relay_message() {
-  using Campaign = MessageFlow::Campaign;
-  MessageFlow flow(trace(), {.header = settings_->limits.header, .hops = settings_->limits.hops},
-                   context_.traffic != nullptr ? Campaign::wanted : Campaign::not_wanted);
+// A message between its 354 and the answer to its end.
+struct Session::Message {
+  Message(Session& session, bool held)
+      : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
+             session.links(), session.trace()),
+        flow(session.trace(),
+             {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
+             session.settings_->campaign_header,
+             session.gatekeeper_.may_edit(*session.dialogue_.transaction()->stream) ? &plan
+                                                                                    : nullptr),
+        data_held(held),
+        arrived(session.context_.clock()) {
+    if (held) digest.emplace();
+  }
+  DeliveryPlan plan;
+  MessageFlow flow;
+  bool data_held;  // the upstream was not asked for DATA yet
+  std::optional<ContentDigest> digest;
+  HeldMessage body;
+  std::optional<Reply> early;  // that came before the message's end, and answers it
+  Time arrived;
+  Dialogue::Ending ending;
+};
+
+LinkMaking Session::links() const {
+  if (context_.link_keys == nullptr || settings_->links_url.empty()) return {};
+  const auto days = std::chrono::floor<std::chrono::days>(context_.clock().time_since_epoch());
+  return {.url = settings_->links_url,
+          .keys = (*context_.link_keys)(),
+          .day = static_cast<std::uint32_t>(days.count())};
+}
+
+awaitable<bool> Session::relay_message(bool data_held) {
+  Message message(*this, data_held);
+  MessageFlow& flow = message.flow;
   std::string first = std::exchange(pending_, {});  // came behind DATA
-  std::optional<Reply> early;
   relaying_ = true;
   while (!flow.finished()) {
     std::string_view octets = first;
@@ -219,43 +264,95 @@ awaitable<bool> Session::relay_message() {
       if (!got) {
         upstream_.drop();
         log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
-        dialogue_.end_transaction(false, flow.campaign());
+        dialogue_.end_transaction({.campaign = flow.campaign()});
         co_await farewell(got.error());
         co_return false;
       }
       octets = *got;
     }
     const auto output = flow.feed(octets);
+    if (message.digest) message.digest->add(octets.substr(0, output.consumed));
     // Before the wait: `octets` may be in the thread's buffer.
     if (flow.finished()) pending_ = octets.substr(output.consumed);
-    if (!early) early = co_await forward(flow, output);
+    co_await pass_on(message, output);
     first.clear();
   }
-  const auto reply = early && !flow.refused() ? *early : co_await final_reply(flow);
+  const auto reply = co_await final_reply(message);
   relaying_ = false;
   const auto& transaction = *dialogue_.transaction();
   log::info(fmt::format("{} message stream={} from=<{}> accepted={} refused={} octets={} reply={}",
-                        id_, transaction.stream->name,
+                        id_, message.plan.stream().name,
                         printable(policy::to_string(transaction.reverse_path)),
                         transaction.accepted, transaction.refused, flow.octets(), reply.code));
-  dialogue_.end_transaction(reply.positive(), flow.campaign());
+  message.ending.delivered = reply.positive();
+  message.ending.campaign = flow.campaign();
+  message.ending.stream = &message.plan.stream();
+  message.ending.refused = message.plan.take_refused();
+  dialogue_.end_transaction(std::move(message.ending));
   co_return co_await send(reply.text);
+}
+
+// Upstream, or to where the message is held.
+awaitable<void> Session::pass_on(Message& message, const MessageFlow::Output& output) {
+  if (message.early) co_return;
+  if (message.plan.holds()) {
+    for (const auto piece : output.pieces) {
+      if (message.flow.refused()) break;
+      if (const auto kept = message.body.append(piece); !kept) {
+        log::error(fmt::format("{} deferred: {}", id_, kept.error().text));
+        message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+        break;
+      }
+    }
+    co_return;
+  }
+  if (message.data_held && message.flow.past_header()) {
+    message.data_held = false;
+    // The thread's buffer is somebody else's while the upstream is asked.
+    std::string kept;
+    for (const auto piece : output.pieces) kept += piece;
+    message.early = co_await ask_for_data();
+    const std::array<std::string_view, 1> pieces{kept};
+    if (!message.early) message.early = co_await forward(message.flow, pieces);
+    co_return;
+  }
+  if (message.flow.refused() && message.data_held) {
+    upstream_.give_back_open();
+    co_return;
+  }
+  message.early = co_await forward(message.flow, output.pieces);
+}
+
+// The upstream's answer where it is no 354: it answers the message's end.
+awaitable<std::optional<Reply>> Session::ask_for_data() {
+  Plan plan;
+  plan.octets = "DATA\r\n";
+  plan.forwards.push_back({Plan::Asked::data, 0, plan.octets.size()});
+  const auto answers = co_await ask_once(plan, false);
+  if (!answers.replies.empty() && answers.replies.front().code == 354) co_return std::nullopt;
+  upstream_.drop();
+  const bool answered = !answers.replies.empty() && answers.replies.front().code >= 400 &&
+                        answers.replies.front().code != 421 && answers.replies.front().code != 530;
+  if (answered) co_return answers.replies.front();
+  log::warning(fmt::format("{} upstream: {}", id_, answers.why));
+  co_return answers.failure.value_or(
+      make_reply(451, "4.4.2", "the upstream server gave no usable answer, try again later"));
 }
 
 // The upstream's refusal, where it came before the end of data.
 awaitable<std::optional<Reply>> Session::forward(const MessageFlow& flow,
-                                                 const MessageFlow::Output& output) {
+                                                 std::span<const std::string_view> pieces) {
   if (!upstream_) co_return std::nullopt;
   if (flow.refused()) {
     upstream_.drop();
     co_return std::nullopt;
   }
-  if (std::ranges::all_of(output.pieces, &std::string_view::empty)) co_return std::nullopt;
+  if (std::ranges::all_of(pieces, &std::string_view::empty)) co_return std::nullopt;
   // A reply before the end of data is no answer to the message: the end is not sent, so it is not
   // taken.
   const bool spoke = flow.finished() && !upstream_->quiet();
   const auto sent = spoke ? fail(Errc::invalid, "closed, or spoke before the end of data")
-                          : co_await upstream_->send(output.pieces);
+                          : co_await upstream_->send(pieces);
   if (sent) co_return std::nullopt;
   auto refusal = upstream_->early_refusal();
   if (!refusal) log::warning(fmt::format("{} upstream: {}", id_, sent.error().text));
@@ -264,8 +361,13 @@ awaitable<std::optional<Reply>> Session::forward(const MessageFlow& flow,
 }
 
 // 250 only where the upstream said it (DESIGN.md 1).
-awaitable<Reply> Session::final_reply(const MessageFlow& flow) {
-  if (flow.refused()) co_return *flow.refused();
+awaitable<Reply> Session::final_reply(Message& message) {
+  if (message.flow.refused() || message.early) {
+    // Nothing of it is upstream but its envelope.
+    if (message.plan.holds() || message.data_held) upstream_.give_back_open();
+    co_return message.flow.refused() ? *message.flow.refused() : *message.early;
+  }
+  if (message.plan.holds()) co_return co_await send_copies(message);
   if (upstream_) {
     auto reply = co_await upstream_->finish();
     if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
@@ -278,6 +380,30 @@ awaitable<Reply> Session::final_reply(const MessageFlow& flow) {
   }
   co_return make_reply(451, "4.4.2",
                        "the upstream server was lost before it took the message, try again later");
+}
+
+awaitable<Reply> Session::send_copies(Message& message) {
+  Copies copies({.pool = context_.pool,
+                 .ledger = context_.ledger,
+                 .clock = context_.clock,
+                 .buffer = context_.buffer,
+                 .connections = settings_->split_connections,
+                 .hostname = settings_->hostname,
+                 .id = id_,
+                 .arrived = message.arrived},
+                *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
+  auto outcome = co_await copies.deliver(std::move(upstream_));
+  message.ending.missed = std::move(outcome.missed);
+  if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
+  log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,
+                        outcome.sent_before, outcome.reply.code));
+  co_return std::move(outcome.reply);
+}
+
+// DESIGN.md 6: tomorrow's identical alert must not be swallowed behind a 250.
+void Session::release_copies(Time until) {
+  if (on_record_.empty() || context_.ledger == nullptr) return;
+  context_.ledger->keep_until(std::exchange(on_record_, {}), until);
 }
 
 awaitable<bool> Session::send(std::string octets) {

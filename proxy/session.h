@@ -6,14 +6,19 @@
 #include "base/config.h"
 #include "base/network.h"
 #include "policy/contacts.h"
+#include "policy/ledger.h"
+#include "policy/link.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
+#include "proxy/delivery_plan.h"
 #include "proxy/dialogue.h"
+#include "proxy/held_message.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
 #include "proxy/stream.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,7 +36,14 @@ struct SessionSettings {
   std::vector<Network> trusted;
   bool received_header = true;
   std::shared_ptr<const policy::Streams> streams;
+  std::string listener{};   // its name
+  std::string links_url{};  // of the public pages; empty: no links
+  std::vector<std::string> campaign_header{};
+  std::uint32_t split_connections = 4;
 };
+
+// The keys of today; from any thread. Null for as long as they are not known.
+using LinkKeySource = std::function<std::shared_ptr<const policy::LinkKeys>()>;
 
 // What a session borrows from its thread, which outlives it.
 struct SessionContext {
@@ -40,7 +52,9 @@ struct SessionContext {
   policy::ContactReader& contacts;
   policy::Findings& findings;  // scratch for one lookup at a time
   Time (*clock)();
-  policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
+  policy::TrafficLog* traffic = nullptr;     // null: nobody keeps what was let through and refused
+  policy::Ledger* ledger = nullptr;          // null: a retry sends every copy again
+  const LinkKeySource* link_keys = nullptr;  // null: no links
 };
 
 class Session {
@@ -61,10 +75,17 @@ class Session {
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
-  [[nodiscard]] boost::asio::awaitable<bool> relay_message();
-  [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(const MessageFlow& flow);
+  struct Message;
+  [[nodiscard]] boost::asio::awaitable<bool> relay_message(bool data_held);
+  [[nodiscard]] boost::asio::awaitable<void> pass_on(Message& message,
+                                                     const MessageFlow::Output& output);
+  [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(Message& message);
+  [[nodiscard]] boost::asio::awaitable<wire::Reply> send_copies(Message& message);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_for_data();
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
-      const MessageFlow& flow, const MessageFlow::Output& output);
+      const MessageFlow& flow, std::span<const std::string_view> pieces);
+  [[nodiscard]] LinkMaking links() const;
+  void release_copies(Time until);
   [[nodiscard]] bool sent_more();
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
@@ -80,6 +101,8 @@ class Session {
   Lease upstream_;
   std::string pending_;  // read, but not yet a whole command
   bool awaiting_command_ = false;
+  // Of the last message: on record until the client shows that it read our 250.
+  std::vector<policy::CopyKey> on_record_;
   bool relaying_ = false;  // past DATA
   bool draining_ = false;
 };

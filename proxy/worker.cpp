@@ -35,14 +35,14 @@ constexpr std::chrono::seconds longest_pause{30};
 }  // namespace
 
 Worker::Worker(std::uint32_t index, std::shared_ptr<const WorkerSettings> settings,
-               std::unique_ptr<policy::ContactReader> contacts, policy::TrafficLog* traffic,
+               std::unique_ptr<policy::ContactReader> contacts, const SharedParts& shared,
                SessionCount& count)
     : index_(index),
       count_(count),
       work_(asio::make_work_guard(context_)),
       buffer_(buffer_size),
       contacts_(std::move(contacts)),
-      traffic_(traffic),
+      shared_(shared),
       clock_(context_),
       first_lesson_(context_, first_lesson_limit) {
   generations_.push_back(make_generation(std::move(settings)));
@@ -162,7 +162,9 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                    .contacts = *contacts_,
                    .findings = findings_,
                    .clock = &current_time,
-                   .traffic = traffic_},
+                   .traffic = shared_.traffic,
+                   .ledger = shared_.ledger,
+                   .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr},
                   generation->settings->listeners[listener]);
   struct Registered {
     Worker& worker;

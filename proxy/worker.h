@@ -37,10 +37,17 @@ struct SessionCount {
   std::atomic<std::uint32_t> limit = 0;
 };
 
+// What the threads share, of the store: from any of them; outlives them.
+struct SharedParts {
+  policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
+  policy::Ledger* ledger = nullptr;       // null: a retry sends every copy again
+  LinkKeySource link_keys{};              // empty: no links
+};
+
 class Worker {
  public:
   Worker(std::uint32_t index, std::shared_ptr<const WorkerSettings> settings,
-         std::unique_ptr<policy::ContactReader> contacts, policy::TrafficLog* traffic,
+         std::unique_ptr<policy::ContactReader> contacts, const SharedParts& shared,
          SessionCount& count);
   ~Worker();
   Worker(const Worker&) = delete;
@@ -85,7 +92,7 @@ class Worker {
   Deadlines deadlines_;
   std::unique_ptr<policy::ContactReader> contacts_;
   policy::Findings findings_;
-  policy::TrafficLog* const traffic_;  // shared with the other threads; may be null
+  const SharedParts& shared_;
   std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
   struct Door {
     std::size_t listener;

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import maildir
-from processes import DEADLINE, wait_until
+from processes import DEADLINE, ROOT, wait_until
 
 MAIN = """\
 compatibility_level = 3.6
@@ -148,3 +148,17 @@ class Postfix:
 
 def _root(*arguments):
     subprocess.run([*AS_ROOT, *map(str, arguments)], check=True, timeout=DEADLINE)
+
+
+def front_settings(gate):
+    """Of a Postfix in front, with this gate's address."""
+    block = recipe("in front")
+    assert "[gate.example.com]:2525" in block
+    return ("virtual_mailbox_domains =\nsmtpd_relay_restrictions = permit_mynetworks, reject\n"
+            + block.replace("[gate.example.com]:2525", f"[{gate.address[0]}]:{gate.address[1]}"))
+
+
+def recipe(name):
+    """What docs/postfix.md says to write, so that the recipe which people read is the one that is tested."""
+    page = (ROOT / "docs" / "postfix.md").read_text()
+    return page.split(f"<!-- {name} -->", 1)[1].split("```ini\n", 1)[1].split("```", 1)[0]

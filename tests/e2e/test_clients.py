@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import maildir
+from postfix import front_settings, recipe
 from processes import DEADLINE, text_of
 from signatures import Signer
 from smtp_client import letter
@@ -190,17 +191,3 @@ def test_the_gate_in_front_of_postfix(new_gate, new_postfix):
         with smtplib.SMTP(*wary.address, local_hostname="client.test", timeout=DEADLINE) as client:
             client.sendmail(SENDER, [RECIPIENT], letter())
     assert len(behind.messages()) == 1
-
-
-def front_settings(gate):
-    """Of a Postfix in front, with this gate's address."""
-    block = recipe("in front")
-    assert "[gate.example.com]:2525" in block
-    return ("virtual_mailbox_domains =\nsmtpd_relay_restrictions = permit_mynetworks, reject\n"
-            + block.replace("[gate.example.com]:2525", f"[{gate.address[0]}]:{gate.address[1]}"))
-
-
-def recipe(name):
-    """What docs/postfix.md says to write, so that the recipe which people read is the one that is tested."""
-    page = (HERE.parents[1] / "docs" / "postfix.md").read_text()
-    return page.split(f"<!-- {name} -->", 1)[1].split("```ini\n", 1)[1].split("```", 1)[0]

@@ -83,7 +83,7 @@ TEST_CASE("the first stream that matches the sender") {
     CAPTURE(sender);
     const auto mailbox = parse_mailbox(sender);
     REQUIRE(mailbox);
-    CHECK(streams.of_sender(*mailbox).name == want);
+    CHECK(streams.of_envelope(*mailbox, "relay").name == want);
   }
 }
 
@@ -94,7 +94,7 @@ TEST_CASE("the last resort") {
   CHECK(none.fallback().kind == Stream::Kind::marketing);
   CHECK(none.fallback().consent == Stream::ConsentRule::opt_out);
   CHECK(none.find("default") == &none.fallback());
-  CHECK(&none.of_sender(*parse_mailbox("a@b")) == &none.fallback());
+  CHECK(&none.of_envelope(*parse_mailbox("a@b"), "relay") == &none.fallback());
 
   auto configured = stream("default", {"*@late.example"}, transactional);
   configured.consent = Stream::ConsentRule::opt_in;
@@ -102,15 +102,15 @@ TEST_CASE("the last resort") {
       {stream("news", {"*@news.example"}), configured, stream("late", {"*@late.example"})});
   CHECK(streams.all().size() == 3);
   CHECK(streams.fallback() == configured);
-  CHECK(streams.of_sender(*parse_mailbox("a@b")) == configured);
-  CHECK(streams.of_sender(*parse_mailbox("a@late.example")).name == "default");
+  CHECK(streams.of_envelope(*parse_mailbox("a@b"), "relay") == configured);
+  CHECK(streams.of_envelope(*parse_mailbox("a@late.example"), "relay").name == "default");
 }
 
 TEST_CASE("mail from <> is transactional, whatever is configured") {
   auto catch_all = stream("default", {"*"});
   catch_all.consent = Stream::ConsentRule::opt_in;
   const Streams streams({catch_all});
-  const auto& null_sender = streams.of_sender(Mailbox{});
+  const auto& null_sender = streams.of_envelope(Mailbox{}, "relay");
   CHECK(&null_sender == &streams.null_sender());
   CHECK(null_sender.name == "default");
   CHECK(null_sender.kind == transactional);

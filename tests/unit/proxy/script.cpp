@@ -311,6 +311,7 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   settings->limits.header = std::stoul(argument(script, "header-limit", "1048576"));
   if (!script.has("untrusted")) settings->trusted = {*parse_network("127.0.0.0/8")};
   settings->streams = std::make_shared<const policy::Streams>();
+  settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
 
