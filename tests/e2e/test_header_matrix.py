@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from maildir import fields
+from maildir import fields, wait_messages, without_trace
 from processes import DEADLINE, POSTERN
 from signatures import Signer
-from smtp_client import stuffed
+from smtp_client import Client, stuffed
 
 EDIT = os.environ.get("POSTERN_EDIT_HEADER", POSTERN.parent / "tests" / "e2e" / "edit_header")
 
@@ -154,3 +154,36 @@ def test_a_signature_that_does_not_parse_stops_nothing():
         after = edited(before, "add")
         assert after.endswith(before)
         assert len(fields(after, "List-Unsubscribe")) == 1
+
+
+STREAMS = """
+[unsubscribe]
+url = "https://unsub.example.org"
+""" + "".join(f"""
+[[stream]]
+name = "{mode}"
+kind = "marketing"
+sender = ["{mode}@example.org"]
+list_id = "news.example.org"
+list_unsubscribe = "{mode}"
+""" for mode in MODES)
+
+
+def test_the_matrix_through_the_gate(new_gate, sink, signer):
+    gate = new_gate(sink.address, more=STREAMS).start()
+    sent = {}
+    with Client(gate.address) as client:
+        for state in STATES:
+            for syntax in SYNTAX:
+                for mode in MODES:
+                    number = len(sent)
+                    before = made(signer, state, syntax, "relaxed/simple", number)
+                    sent[f"<{number}@example.org>"] = state, mode, before
+                    reply = client.deliver(["a@example.net"], before, f"{mode}@example.org")
+                    assert reply.code == 250, reply
+    delivered = wait_messages(sink.maildir, len(sent))
+    assert len(delivered) == len(sent)
+    for message in delivered:
+        state, mode, before = sent.pop(fields(message, "Message-ID")[0])
+        check(signer, state, mode, before, without_trace(message))
+    assert not sent
