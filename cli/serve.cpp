@@ -137,11 +137,13 @@ int serve(const ServeOptions& options) {
     auto keys = opt_outs.link_keys();
     return keys ? *std::move(keys) : nullptr;
   };
-  auto server = proxy::Server::create(
-      *config, {.reader = [&] { return keeper.reader(); },
-                .reload = reload,
-                .every_second = [&] { keeper.look(); },
-                .shared = {.traffic = &recorder, .ledger = &ledger, .link_keys = link_keys}});
+  auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
+                                                .reload = reload,
+                                                .every_second = [&] { keeper.look(); },
+                                                .shared = {.traffic = &recorder,
+                                                           .ledger = &ledger,
+                                                           .link_keys = link_keys,
+                                                           .metrics = &registry}});
   if (!server) {
     log::error(server.error().text);
     return exit_failed;

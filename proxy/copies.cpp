@@ -249,6 +249,7 @@ awaitable<void> Copies::send(Lease& lease, Copy& copy) {
   const auto plan = plan_of(transaction_.reverse_path, transaction_.parameters, recipient);
   const auto section = plan_.section_of(recipient);
   copy.reply = co_await transact(lease, plan, section, &body_);
+  if (context_.counts != nullptr) context_.counts->upstream_reply(copy.reply);
   if (copy.reply.positive()) {
     copy.state = State::taken;
     note({copy.key});
@@ -328,6 +329,13 @@ Copies::Outcome Copies::outcome(bool reported) const {
         fmt::format("{} {} copies that were taken are not on record: were the message sent "
                     "again, they would be too",
                     context_.id, progress_->failed_notes));
+  }
+  if (context_.counts != nullptr) {
+    using Result = Counts::CopyResult;
+    context_.counts->copies(Result::taken, outcome.sent);
+    context_.counts->copies(Result::taken_before, sent_before_);
+    context_.counts->copies(Result::refused, refused);
+    context_.counts->copies(Result::deferred, copies_.size() - taken - refused);
   }
   const auto deferred = std::ranges::find(copies_, State::deferred, &Copy::state);
   if (taken == 0 && deferred != copies_.end()) {

@@ -33,6 +33,7 @@ class Copies {
     std::string_view hostname;
     std::string_view id;  // of the session, for the log and the report
     Time arrived{};
+    const Counts* counts = nullptr;  // may be null
   };
   // All of them outlive it. `digest`: of the message as the client sent it.
   Copies(Context context, const Transaction& transaction, const DeliveryPlan& plan,

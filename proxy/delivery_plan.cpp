@@ -31,7 +31,9 @@ SectionEditor::Edit DeliveryPlan::edit(std::string_view section, std::string_vie
     edit.refused = refusal_of_all();
     return edit;
   }
-  header_ = plan_header_edit(section, wishes());
+  const auto wanted = wishes();
+  wants_list_unsubscribe_ = wanted.list_unsubscribe != HeaderWishes::ListUnsubscribe::off;
+  header_ = plan_header_edit(section, wanted);
   for (const auto& value : header_.replaced) {
     log::info(fmt::format("List-Unsubscribe of the message is replaced: {}", printable(value)));
   }

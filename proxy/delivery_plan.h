@@ -36,6 +36,8 @@ class DeliveryPlan final : public SectionEditor {
   [[nodiscard]] bool holds() const { return holds_; }
   [[nodiscard]] const policy::Stream& stream() const { return *stream_; }
   [[nodiscard]] const HeaderPlan& header() const { return header_; }
+  // The stream wants one in the message, ours or the sender's.
+  [[nodiscard]] bool wants_list_unsubscribe() const { return wants_list_unsubscribe_; }
 
   struct Late {
     std::size_t recipient = 0;  // of the transaction's recipients_told
@@ -70,6 +72,7 @@ class DeliveryPlan final : public SectionEditor {
   std::vector<policy::Passages::Passage> refused_;
   std::string section_;
   bool holds_ = false;
+  bool wants_list_unsubscribe_ = false;
 };
 
 }  // namespace postern::proxy

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <chrono>
+
 #include <fmt/format.h>
 
 namespace postern::proxy {
@@ -17,18 +19,25 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
     return wire::make_reply(554, "5.7.1",
                             fmt::format("relay access denied: {} may not relay here", address));
   }
-  const auto store_failed = [this](const Error& error) {
+  const auto store_failed = [this, &stream](const Error& error) {
+    if (counts_ != nullptr) counts_->recipient_deferred(stream);
     log::error(
         fmt::format("{} deferred: the store cannot answer: {}", client_.session, error.text));
     return wire::make_reply(451, "4.3.0",
                             "the gate cannot look up recipients right now, try again later");
   };
   auto contact = policy::canonical(recipient);
+  const auto asked = std::chrono::steady_clock::now();
   if (const auto found = reader_.find(contact, findings_); !found) {
     return store_failed(found.error());
   }
+  if (counts_ != nullptr) {
+    counts_->lookup(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count());
+  }
   const auto verdict = policy::decide(findings_, stream, *streams_, clock_());
   const auto keep = [&] {
+    if (counts_ != nullptr) counts_->recipient(stream, verdict.reason);
     if (traffic_ != nullptr) verdict_.emplace(std::move(contact), verdict.reason);
   };
   if (verdict.allowed()) {

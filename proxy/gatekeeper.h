@@ -9,6 +9,7 @@
 #include "policy/decision.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
+#include "proxy/counts.h"
 #include "proxy/wire/reply.h"
 
 #include <memory>
@@ -56,13 +57,14 @@ class Gatekeeper final : public RecipientCheck {
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
-             policy::TrafficLog* traffic)
+             policy::TrafficLog* traffic, const Counts* counts = nullptr)
       : client_(std::move(client)),
         reader_(reader),
         findings_(findings),
         streams_(std::move(streams)),
         clock_(clock),
-        traffic_(traffic) {}
+        traffic_(traffic),
+        counts_(counts) {}
 
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
     return streams_->of_envelope(reverse_path, client_.listener);
@@ -85,6 +87,7 @@ class Gatekeeper final : public RecipientCheck {
   std::shared_ptr<const policy::Streams> streams_;
   Clock clock_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
+  const Counts* counts_;         // may be null
   std::optional<policy::Passages::Passage> verdict_;
 };
 

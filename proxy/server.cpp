@@ -32,9 +32,12 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads) {
+std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads,
+                                                      metrics::Registry* registry) {
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
+  std::shared_ptr<const Counts> counts;
+  if (registry != nullptr) counts = std::make_shared<const Counts>(*registry, *streams);
   for (const auto& listener : config.listeners) {
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.hostname = config.hostname,
@@ -46,7 +49,8 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .listener = listener.name,
                         .links_url = config.unsubscribe.url,
                         .campaign_header = config.campaign_header,
-                        .split_connections = config.upstream.split_connections}));
+                        .split_connections = config.upstream.split_connections,
+                        .counts = counts}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
@@ -112,7 +116,11 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
         fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
   const auto threads = thread_count(config);
-  const auto settings = worker_settings(config, threads);
+  const auto settings = worker_settings(config, threads, server->hooks_.shared.metrics);
+  if (auto* registry = server->hooks_.shared.metrics) {
+    auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
+    registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
+  }
   for (std::uint32_t index = 0; index < threads; ++index) {
     auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
                                            server->hooks_.shared, server->count_);
@@ -179,7 +187,7 @@ void Server::reload() {
   }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings = worker_settings(config_, workers_.size());
+  const auto settings = worker_settings(config_, workers_.size(), hooks_.shared.metrics);
   for (const auto& worker : workers_) worker->reload(settings);
   log::info("configuration read anew: new sessions use it");
 }

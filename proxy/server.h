@@ -28,6 +28,8 @@ class Server {
     std::function<std::optional<Config>()> reload;
     // Once a second, on the thread that runs the server.
     std::function<void()> every_second;
+    // Of the store, for every thread; all of it outlives the server. Metrics are read no more once
+    // run() has ended.
     SharedParts shared{};
   };
 

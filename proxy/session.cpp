@@ -49,7 +49,7 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .listener = settings_->listener,
                    .links = context_.link_keys != nullptr && !settings_->links_url.empty()},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
-                  context_.traffic),
+                  context_.traffic, settings_->counts.get()),
       dialogue_({.hostname = settings_->hostname,
                  .max_recipients = settings_->limits.recipients,
                  .max_errors = settings_->limits.errors},
@@ -284,6 +284,10 @@ awaitable<bool> Session::relay_message(bool data_held) {
                         id_, message.plan.stream().name,
                         printable(policy::to_string(transaction.reverse_path)),
                         transaction.accepted, transaction.refused, flow.octets(), reply.code));
+  if (settings_->counts) {
+    settings_->counts->message(message.plan.stream(), reply);
+    if (message.plan.wants_list_unsubscribe()) settings_->counts->header(message.plan.header());
+  }
   message.ending.delivered = reply.positive();
   message.ending.campaign = flow.campaign();
   message.ending.stream = &message.plan.stream();
@@ -372,6 +376,7 @@ awaitable<Reply> Session::final_reply(Message& message) {
     auto reply = co_await upstream_->finish();
     if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
       upstream_.give_back();
+      if (settings_->counts) settings_->counts->upstream_reply(*reply);
       co_return *std::move(reply);
     }
     log::warning(fmt::format("{} upstream: {} at the end of data", id_,
@@ -390,7 +395,8 @@ awaitable<Reply> Session::send_copies(Message& message) {
                  .connections = settings_->split_connections,
                  .hostname = settings_->hostname,
                  .id = id_,
-                 .arrived = message.arrived},
+                 .arrived = message.arrived,
+                 .counts = settings_->counts.get()},
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
   auto outcome = co_await copies.deliver(std::move(upstream_));
   message.ending.missed = std::move(outcome.missed);

@@ -40,6 +40,7 @@ struct SessionSettings {
   std::string links_url{};  // of the public pages; empty: no links
   std::vector<std::string> campaign_header{};
   std::uint32_t split_connections = 4;
+  std::shared_ptr<const Counts> counts{};  // null: nobody counts
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.

@@ -42,6 +42,7 @@ struct SharedParts {
   policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;       // null: a retry sends every copy again
   LinkKeySource link_keys{};              // empty: no links
+  metrics::Registry* metrics = nullptr;   // null: nothing is counted
 };
 
 class Worker {
