@@ -278,10 +278,9 @@ std::string render(const PageFrame& frame, const LaterPage& /*page*/) {
   return done.render();
 }
 
-std::string stylesheet(std::string_view colour) {
+std::string in_colour(std::string_view file, std::string_view colour) {
   constexpr std::string_view placeholder = "COLOUR";
-  std::string_view rest = embedded("static/page.css");
-  rest.remove_prefix(rest.find("*/") + 2);
+  std::string_view rest = embedded(file);
   std::string out;
   for (auto at = rest.find(placeholder); at != rest.npos; at = rest.find(placeholder)) {
     out += rest.substr(0, at);

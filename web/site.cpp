@@ -189,7 +189,8 @@ Result<std::shared_ptr<const SiteSettings>> site_settings(const Config& config) 
   auto settings = std::make_shared<SiteSettings>();
   settings->streams = policy::Streams(config.streams);
   settings->brand = config.unsubscribe.brand;
-  settings->stylesheet = stylesheet(config.unsubscribe.colour);
+  settings->stylesheet = in_colour("static/page.css", config.unsubscribe.colour);
+  settings->icon = in_colour("static/icon.svg", config.unsubscribe.colour);
   settings->prefix = path_of(config.unsubscribe.url);
   if (const auto& logo = config.unsubscribe.logo; !logo.empty()) {
     auto octets = read_logo(logo);
@@ -238,6 +239,8 @@ void Site::handle(const Request& request, Time now, Reply reply) {
   } else if (path == "/static/page.css") {
     response =
         reads ? file("text/css; charset=utf-8", settings_->stylesheet) : not_allowed("GET, HEAD");
+  } else if (path == "/static/icon.svg") {
+    response = reads ? file("image/svg+xml", settings_->icon) : not_allowed("GET, HEAD");
   } else if (path == "/static/logo" && !settings_->logo.empty()) {
     response = reads ? file(settings_->logo_type, settings_->logo) : not_allowed("GET, HEAD");
   }

@@ -32,6 +32,7 @@ struct SiteSettings {
   policy::Streams streams;
   std::string brand;
   std::string stylesheet;
+  std::string icon;
   std::string logo;  // its octets; empty: none
   std::string logo_type;
   std::string prefix;  // of the path of [unsubscribe] url: "" or "/news"

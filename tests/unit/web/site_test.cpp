@@ -407,6 +407,7 @@ TEST_CASE("site: routes, with the prefix of the public address and without") {
       {"HEAD", "/news/healthz", 200, "healthz", "text/plain; charset=utf-8"},
       {"GET", "/static/pico.min.css", 200, "static", "text/css; charset=utf-8"},
       {"GET", "/news/static/page.css", 200, "static", "text/css; charset=utf-8"},
+      {"GET", "/static/icon.svg", 200, "static", "image/svg+xml"},
       {"GET", "/robots.txt", 200, "static", "text/plain; charset=utf-8"},
       {"GET", "/static/logo", 404, "other", "text/plain; charset=utf-8"},
       {"GET", "/", 404, "other", "text/plain; charset=utf-8"},
