@@ -56,6 +56,9 @@ class Site {
   // On the site's thread, as everything here; `reply` is called once, then or later.
   void handle(const Request& request, Time now, Reply reply);
 
+  // What is answered when handle() has not, for too long.
+  [[nodiscard]] Response late(const Request& request) const;
+
   // Of requests that come from then on.
   void reload(std::shared_ptr<const SiteSettings> settings) { settings_ = std::move(settings); }
 

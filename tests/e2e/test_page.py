@@ -366,6 +366,7 @@ def test_a_certificate_that_is_not_there(new_gate, upstream):
                     more=PAGES.replace("[web]", '[web]\ncertificate = "cert.pem"\nkey = "key.pem"'))
     done = gate.run("serve", expect=3)
     assert "cert.pem: there is no such file" in done.stderr
+    assert "cert.pem: there is no such file" in gate.run("check-config").stdout
 
 
 def test_the_port_is_taken(new_gate, upstream):

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,6 +36,10 @@ class FakeStore final : public policy::OptOuts, public policy::ContactReader {
   FakeStore() : keys_(*policy::LinkKeys::create({*policy::random_link_key(1)})) {}
 
   void leave(Leave leave, Done<std::vector<PlacedHold>> done) override {
+    if (silent) {
+      const std::scoped_lock lock(mutex_);
+      return unanswered_.push_back(std::move(done));
+    }
     if (broken) return done(fail(Errc::io, "the store is away"));
     std::vector<PlacedHold> placed;
     for (const auto& scope : leave.scopes) {
@@ -96,6 +101,11 @@ class FakeStore final : public policy::OptOuts, public policy::ContactReader {
   std::vector<Leave> leaves;
   std::uint64_t events = 0;
   bool broken = false;
+  bool silent = false;  // leave() keeps what it is to answer with
+  std::vector<Done<std::vector<PlacedHold>>> take_unanswered() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(unanswered_, {});
+  }
 
  private:
   bool stands(const policy::Hold& hold, const Scope& scope) const {
@@ -105,6 +115,8 @@ class FakeStore final : public policy::OptOuts, public policy::ContactReader {
     return hold.scope == scope;
   }
   policy::LinkKeys keys_;
+  std::mutex mutex_;
+  std::vector<Done<std::vector<PlacedHold>>> unanswered_;
 };
 
 inline Config configuration() {

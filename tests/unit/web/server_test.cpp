@@ -3,6 +3,7 @@
 #include "fake_store.h"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -36,12 +37,14 @@ class Reader final : public policy::ContactReader {
 
 class Served {
  public:
-  Served() : token(store.token("newsletter")) {
+  explicit Served(std::chrono::milliseconds answer_time = std::chrono::seconds{10})
+      : token(store.token("newsletter")) {
     config.web.address = config.admin.address = Endpoint{"127.0.0.1", 0};
     auto made =
         web::Server::create(config, {.opt_outs = store,
                                      .reader = [this] { return std::make_unique<Reader>(store); },
-                                     .metrics = metrics});
+                                     .metrics = metrics,
+                                     .answer_time = answer_time});
     REQUIRE(made);
     server = *std::move(made);
     REQUIRE(server->listening().size() == 2);
@@ -121,6 +124,25 @@ TEST_CASE("server: many at a time, while it is reloaded, until it is stopped") {
   served.server->stop();
   CHECK(served.store.events == 1);
   served.server->stop();
+}
+
+TEST_CASE(
+    "server: who is kept waiting by the store is told so, and the answer behind it is nobody's") {
+  Served served(std::chrono::milliseconds{50});
+  served.store.silent = true;
+  const auto click = served.ask(0, served.one_click());
+  CHECK(click.starts_with("HTTP/1.1 503 "));
+  CHECK(click.contains("Retry-After: 60\r\n"));
+  const auto form = served.ask(0, "POST /u/" + served.token +
+                                      " HTTP/1.1\r\nAccept-Language: de\r\nConnection: close\r\n"
+                                      "Content-Length: 8\r\n\r\ndo=leave");
+  CHECK(form.starts_with("HTTP/1.1 503 "));
+  CHECK(form.contains("<html lang=\"de\""));
+  CHECK(served.ask(0, "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").contains("ok"));
+  const auto unanswered = served.store.take_unanswered();
+  REQUIRE(unanswered.size() == 2);
+  for (const auto& done : unanswered) done(std::vector<PlacedHold>{});
+  CHECK(served.ask(0, "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").contains("ok"));
 }
 
 TEST_CASE("server: a port that is taken is said") {
