@@ -8,6 +8,7 @@
 #include "policy/opt_outs.h"
 #include "policy/stream.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -101,7 +102,7 @@ class FakeStore final : public policy::OptOuts, public policy::ContactReader {
   std::vector<Leave> leaves;
   std::uint64_t events = 0;
   bool broken = false;
-  bool silent = false;  // leave() keeps what it is to answer with
+  std::atomic<bool> silent = false;  // leave() keeps what it is to answer with
   std::vector<Done<std::vector<PlacedHold>>> take_unanswered() {
     const std::scoped_lock lock(mutex_);
     return std::exchange(unanswered_, {});
