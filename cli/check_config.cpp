@@ -1,13 +1,16 @@
 // `check-config`: what is wrong with the configuration; and what is odd about it where it is: which
 // streams the store knows that it does not, which sources' folders are missing.
+#include "certs/certificate.h"
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/settings.h"
 #include "cli/verbs.h"
 #include "cli/watched_source.h"
 #include "policy/stream.h"
+#include "web/site.h"
 
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -50,6 +53,22 @@ void name_missing_folders(const std::string& file, const Config& config) {
   }
 }
 
+// serve would not start without them; here they may be another machine's.
+void name_unfit_files(const std::string& file, const Config& config) {
+  std::vector<std::string> unfit;
+  if (const auto settings = web::site_settings(config); !settings) {
+    unfit.push_back(settings.error().text);
+  }
+  if (!config.web.certificate.empty()) {
+    const auto loaded = certs::Certificate::load(config.web.certificate, config.web.key);
+    if (!loaded) unfit.push_back("web.certificate: " + loaded.error().text);
+  }
+  for (const auto& text : unfit) {
+    say(fmt::format("{}: warning: {}: serve does not start until it is mended", file,
+                    one_line(text)));
+  }
+}
+
 void say_problems(const std::string& file, const std::vector<ConfigProblem>& problems) {
   for (const auto& problem : problems) say(to_string(problem, file));
 }
@@ -74,6 +93,7 @@ int check_config(const CheckConfigOptions& options) {
   }
   say(file + ": ok");
   name_missing_folders(file, *config);
+  name_unfit_files(file, *config);
   if (const auto named = name_unknown_streams(file, *config); !named) {
     warn("the store's streams could not be looked at: " + named.error().text);
   }

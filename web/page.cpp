@@ -130,6 +130,12 @@ class Done {
   data paragraphs_{data::type::list};
 };
 
+std::string heading_of(const Texts& texts, const ChoicesPage& page) {
+  if (page.left) return texts.get("left_title");
+  return page.stream ? texts.get("question", {{"stream", *page.stream}})
+                     : texts.get("question_all");
+}
+
 std::string state_of(const Texts& texts, const ChoicesPage& page) {
   const auto address = strong(page.address);
   if (page.left) {
@@ -184,11 +190,12 @@ void add_leaving(const Texts& texts, const ChoicesPage& page, data& values) {
 
 std::string render(const PageFrame& frame, const ChoicesPage& page) {
   const auto& texts = Texts::of(frame.language);
-  const auto heading =
-      page.stream ? texts.get("question", {{"stream", *page.stream}}) : texts.get("question_all");
+  const auto heading = heading_of(texts, page);
   data values;
   values.set("heading", heading);
-  values.set("about", escaped(texts.get("about", {{"address", strong(page.address)}})));
+  if (!page.left) {
+    values.set("about", escaped(texts.get("about", {{"address", strong(page.address)}})));
+  }
   if (const auto state = state_of(texts, page); !state.empty()) {
     values.set("state", escaped(state));
   }
@@ -278,10 +285,9 @@ std::string render(const PageFrame& frame, const LaterPage& /*page*/) {
   return done.render();
 }
 
-std::string stylesheet(std::string_view colour) {
+std::string in_colour(std::string_view file, std::string_view colour) {
   constexpr std::string_view placeholder = "COLOUR";
-  std::string_view rest = embedded("static/page.css");
-  rest.remove_prefix(rest.find("*/") + 2);
+  std::string_view rest = embedded(file);
   std::string out;
   for (auto at = rest.find(placeholder); at != rest.npos; at = rest.find(placeholder)) {
     out += rest.substr(0, at);

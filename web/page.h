@@ -73,7 +73,7 @@ struct UnknownPage {};
 struct LaterPage {};
 [[nodiscard]] std::string render(const PageFrame& frame, const LaterPage& page);
 
-// static/page.css in the company's colour.
-[[nodiscard]] std::string stylesheet(std::string_view colour);
+// The same in the company's colour: static/page.css, static/icon.svg.
+[[nodiscard]] std::string in_colour(std::string_view file, std::string_view colour);
 
 }  // namespace postern::web

@@ -63,12 +63,14 @@ constexpr seconds linger_time{1};      // for a refused client to read why
 constexpr seconds drain_time{15};      // more than a request and its answer need
 constexpr int backlog = 1'024;
 
-using Handler = std::function<void(Request, std::function<void(Response)>)>;
+using Handler = std::function<void(const Request&, std::function<void(Response)>)>;
+using Late = std::function<Response(const Request&)>;
 
 struct Listener {
   std::string role;
   tcp::acceptor acceptor;
   Handler handle;
+  Late late;                                  // the answer where `handle` gives none in time
   certs::Certificate* certificate = nullptr;  // null: without TLS
   asio::steady_timer room;                    // ends when a connection does
   std::size_t connections = 0;
@@ -106,6 +108,21 @@ Result<tcp::acceptor> listen_at(asio::io_context& context, std::string_view role
                                      role == "web" ? ", or with --web" : "")
                        : std::string()));
 }
+
+// A request's coroutine, resumed once: by its answer, or by the end of the time for it.
+template <class Resume>
+struct WaitingFor {
+  WaitingFor(Resume the_resume, asio::io_context& context)
+      : resume(std::move(the_resume)), timer(context) {}
+  void answer(Response response) {
+    if (std::exchange(answered, true)) return;
+    timer.cancel();
+    std::move(resume)(std::move(response));
+  }
+  Resume resume;
+  asio::steady_timer timer;
+  bool answered = false;
+};
 
 // No script, no frame, nothing of a third party, no cookie; INTERFACE.md's page needs none.
 void add_headers(http::response<http::string_body>& message, bool tls) {
@@ -150,12 +167,12 @@ struct Server::Impl {
       : parts(the_parts),
         clock(context),
         reader(parts.reader()),
-        web(config.web.address),
+        web(config.web),
         admin_address(config.admin.address),
         admin(parts.opt_outs, parts.metrics) {}
 
   Result<void> open(const Config& config);
-  Result<void> add(std::string role, const Endpoint& address, Handler handle,
+  Result<void> add(std::string role, const Endpoint& address, Handler handle, Late late,
                    certs::Certificate* with);
   void run();
 
@@ -182,8 +199,8 @@ struct Server::Impl {
   asio::io_context context{1};
   asio::steady_timer clock;
   std::unique_ptr<policy::ContactReader> reader;
-  std::optional<Endpoint> web;
-  std::optional<Endpoint> admin_address;
+  const WebConfig web;
+  const std::optional<Endpoint> admin_address;
   Admin admin;
   std::unique_ptr<certs::Certificate> certificate;
   std::unique_ptr<Site> site;
@@ -194,7 +211,7 @@ struct Server::Impl {
   std::thread thread;
 };
 
-Result<void> Server::Impl::add(std::string role, const Endpoint& address, Handler handle,
+Result<void> Server::Impl::add(std::string role, const Endpoint& address, Handler handle, Late late,
                                certs::Certificate* with) {
   auto acceptor = listen_at(context, role, address);
   if (!acceptor) return std::unexpected(acceptor.error());
@@ -204,12 +221,12 @@ Result<void> Server::Impl::add(std::string role, const Endpoint& address, Handle
                                   role));
   listeners.push_back(
       std::make_unique<Listener>(Listener{std::move(role), *std::move(acceptor), std::move(handle),
-                                          with, asio::steady_timer(context), 0}));
+                                          std::move(late), with, asio::steady_timer(context), 0}));
   return {};
 }
 
 Result<void> Server::Impl::open(const Config& config) {
-  if (web) {
+  if (web.address) {
     auto settings = site_settings(config);
     if (!settings) return std::unexpected(settings.error());
     site = std::make_unique<Site>(*std::move(settings),
@@ -219,17 +236,17 @@ Result<void> Server::Impl::open(const Config& config) {
                                               .post = [this](std::function<void()> later) {
                                                 asio::post(context, std::move(later));
                                               }});
-    if (!config.web.certificate.empty()) {
-      auto loaded = certs::Certificate::load(config.web.certificate, config.web.key);
+    if (!web.certificate.empty()) {
+      auto loaded = certs::Certificate::load(web.certificate, web.key);
       if (!loaded) return std::unexpected(loaded.error());
       certificate = *std::move(loaded);
     }
     auto added = add(
-        "web", *web,
+        "web", *web.address,
         [this](const Request& request, std::function<void(Response)> reply) {
           site->handle(request, current_time(), std::move(reply));
         },
-        certificate.get());
+        [this](const Request& request) { return site->late(request); }, certificate.get());
     if (!added) return added;
   }
   if (admin_address) {
@@ -238,7 +255,7 @@ Result<void> Server::Impl::open(const Config& config) {
         [this](const Request& request, std::function<void(Response)> reply) {
           admin.handle(request, std::move(reply));
         },
-        nullptr);
+        [](const Request&) { return plain(503, "the store keeps its writers waiting"); }, nullptr);
   }
   return {};
 }
@@ -422,14 +439,19 @@ awaitable<bool> Server::Impl::answer_one(Listener& listener, Stream& stream, Con
   co_return keep && !failed;
 }
 
-// The answer may come at once, or later from another thread.
+// The answer may come at once, or later from another thread, or too late.
 awaitable<Response> Server::Impl::ask(const Listener& listener, Request request) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Response)>(
       [this, &listener](auto handler, Request asked) {
-        const auto resume = std::make_shared<decltype(handler)>(std::move(handler));
-        listener.handle(std::move(asked), [this, resume](Response response) {
-          asio::post(context, [resume, response = std::move(response)]() mutable {
-            (*resume)(std::move(response));
+        using Waiting = WaitingFor<decltype(handler)>;
+        const auto waiting = std::make_shared<Waiting>(std::move(handler), context);
+        waiting->timer.expires_after(parts.answer_time);
+        waiting->timer.async_wait([waiting, &listener, asked](error_code error) {
+          if (!error) waiting->answer(listener.late(asked));
+        });
+        listener.handle(asked, [this, waiting](Response response) {
+          asio::post(context, [waiting, response = std::move(response)]() mutable {
+            waiting->answer(std::move(response));
           });
         });
       },
@@ -498,8 +520,8 @@ void Server::start() {
 }
 
 void Server::reload(const Config& config) {
-  if (config.web.address != impl_->web || config.admin.address != impl_->admin_address) {
-    log::warning("[web] and [admin] addresses change with a restart only");
+  if (config.web != impl_->web || config.admin.address != impl_->admin_address) {
+    log::warning("[web] and [admin] change with a restart only; what is in the files is read anew");
   }
   if (!impl_->site) return;
   auto settings = site_settings(config);

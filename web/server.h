@@ -9,6 +9,7 @@
 #include "policy/contacts.h"
 #include "policy/opt_outs.h"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ class Server {
     policy::OptOuts& opt_outs;  // outlives the thread: until stop()
     std::function<std::unique_ptr<policy::ContactReader>()> reader;
     metrics::Registry& metrics;
+    // A store whose writer is kept waiting (a compaction) is answered for with 503 after this.
+    std::chrono::milliseconds answer_time{std::chrono::seconds{10}};
   };
   // Binds the addresses that the configuration has, loads the certificate and the logo. Nothing is
   // answered before start(). Errc::busy for a port in use; otherwise as certs::Certificate::load()

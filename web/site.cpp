@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::size_t max_comment = 500;  // octets that are kept of what a person wrote
 constexpr std::string_view html = "text/html; charset=utf-8";
+constexpr std::string_view not_recorded = "not recorded; try again";
 constexpr std::string_view retry_after = "60";  // seconds
 
 Response html_page(std::string body, unsigned status = 200) {
@@ -189,7 +190,8 @@ Result<std::shared_ptr<const SiteSettings>> site_settings(const Config& config) 
   auto settings = std::make_shared<SiteSettings>();
   settings->streams = policy::Streams(config.streams);
   settings->brand = config.unsubscribe.brand;
-  settings->stylesheet = stylesheet(config.unsubscribe.colour);
+  settings->stylesheet = in_colour("static/page.css", config.unsubscribe.colour);
+  settings->icon = in_colour("static/icon.svg", config.unsubscribe.colour);
   settings->prefix = path_of(config.unsubscribe.url);
   if (const auto& logo = config.unsubscribe.logo; !logo.empty()) {
     auto octets = read_logo(logo);
@@ -238,10 +240,21 @@ void Site::handle(const Request& request, Time now, Reply reply) {
   } else if (path == "/static/page.css") {
     response =
         reads ? file("text/css; charset=utf-8", settings_->stylesheet) : not_allowed("GET, HEAD");
+  } else if (path == "/static/icon.svg") {
+    response = reads ? file("image/svg+xml", settings_->icon) : not_allowed("GET, HEAD");
   } else if (path == "/static/logo" && !settings_->logo.empty()) {
     response = reads ? file(settings_->logo_type, settings_->logo) : not_allowed("GET, HEAD");
   }
   reply(std::move(response));
+}
+
+Response Site::late(const Request& request) const {
+  const PageFrame frame{language_of(request), settings_->brand, !settings_->logo.empty()};
+  const bool one_click = is_one_click(parse_form(request.content_type, request.body));
+  auto response =
+      later(one_click ? plain(503, not_recorded) : html_page(render(frame, LaterPage{})));
+  response.route = "unsubscribe";
+  return response;
 }
 
 std::string Site::title_of(const policy::Stream& stream, Language language) const {
@@ -354,7 +367,7 @@ void Site::one_click(const Asked& asked, const Reply& reply) {
     post_([this, asked, reply, done = std::move(done)] {
       if (!done) {
         log::warning("page: an opt-out was not recorded: " + done.error().text);
-        return reply(later(plain(503, "not recorded; try again")));
+        return reply(later(plain(503, not_recorded)));
       }
       count_leave(*asked, "one-click", !done->empty());
       reply(plain(200, "unsubscribed"));

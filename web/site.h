@@ -32,6 +32,7 @@ struct SiteSettings {
   policy::Streams streams;
   std::string brand;
   std::string stylesheet;
+  std::string icon;
   std::string logo;  // its octets; empty: none
   std::string logo_type;
   std::string prefix;  // of the path of [unsubscribe] url: "" or "/news"
@@ -54,6 +55,9 @@ class Site {
 
   // On the site's thread, as everything here; `reply` is called once, then or later.
   void handle(const Request& request, Time now, Reply reply);
+
+  // What is answered when handle() has not, for too long.
+  [[nodiscard]] Response late(const Request& request) const;
 
   // Of requests that come from then on.
   void reload(std::shared_ptr<const SiteSettings> settings) { settings_ = std::move(settings); }

@@ -114,8 +114,7 @@ const steps = {
 
   async phone(browser, seen) {
     const context = await browser.newContext({
-      locale: 'en-GB', viewport: {width: 390, height: 844}, deviceScaleFactor: 2, isMobile: true, hasTouch: true,
-      javaScriptEnabled: true});
+      locale: 'en-GB', viewport: {width: 390, height: 844}, deviceScaleFactor: 1, isMobile: true, hasTouch: true});
     const page = await context.newPage();
     await open(page, seen);
     seen.page = await look(page, 'phone');

@@ -124,7 +124,7 @@ def test_a_port_in_use(new_gate, upstream):
     ('[limits]\nheader = "1 GB"', "limits.header", "1 GB"),
     ('[[stream]]\nname = "x"\nkind = "spam"', "stream.kind", "marketing"),
     ('[[stream]]\nname = "x"\nlist_unsubscribe = "add"', "stream.list_unsubscribe", "off"),
-    ('[admin]\naddress = "127.0.0.1:0"', "admin.address", ""),
+    ('[admin]\naddress = "0.0.0.0:8526"', "admin.address", "loopback"),
     ('[log]\nlevel = ', "", ""),
 ])
 def test_a_wrong_configuration(line, key, wanted, new_gate, upstream):
