@@ -164,7 +164,7 @@ url = "https://unsub.example.org"
 name = "{mode}"
 kind = "marketing"
 sender = ["{mode}@example.org"]
-list_id = "news.example.org"
+list_id = "{mode}.example.org"
 list_unsubscribe = "{mode}"
 """ for mode in MODES)
 
