@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from memory import Client
-from processes import Failure, gate, smtp_sink, temporary_folder
+from measuring import Failure, gate, smtp_sink, temporary_folder
 
 DOMAINS = ("gmail.com", "example.com", "yahoo.example", "corp.example.org", "web.example.de", "mail.example.fr")
 WARM_UP = 200  # questions that are not counted

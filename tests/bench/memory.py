@@ -9,7 +9,7 @@ import resource
 import socket
 import time
 
-from processes import Failure, gate, memory, smtp_sink, temporary_folder
+from measuring import Failure, gate, memory, smtp_sink, temporary_folder
 
 REPLY_LIMIT = 300  # seconds
 SPARE_FILES = 500

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from processes import Failure, running, temporary_folder, wait_until
+from measuring import Failure, running, temporary_folder, wait_until
 
 BODY = b"List-Unsubscribe=One-Click"
 LINKS_A_CALL = 1_000

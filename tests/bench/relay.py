@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from processes import Failure, cpu_seconds, gate, smtp_sink, temporary_folder
+from measuring import Failure, cpu_seconds, gate, smtp_sink, temporary_folder
 
 SESSIONS = {"many messages a connection": ["-d"], "one message a connection": []}
 

@@ -95,15 +95,15 @@ def smtp_sink(folder):
 
 
 @contextlib.contextmanager
-def gate(binary, folder, upstream_port):
-    """The gate with an empty store and the port as its upstream: (process, port)."""
+def gate(binary, folder, upstream_port, more=""):
+    """The gate with an empty store and the port as its upstream: (process, port). `more`: sections of its configuration."""
     folder.mkdir()
     config = folder / "postern.toml"
     config.write_text(
         'hostname = "gate.example.com"\n'
         f'[store]\npath = "{folder}/store"\n'
         '[[listener]]\nname = "relay"\naddress = "127.0.0.1:0"\nrole = "relay"\ntrusted = ["127.0.0.0/8"]\n'
-        f'[upstream]\naddress = "127.0.0.1:{upstream_port}"\n'
+        f'[upstream]\naddress = "127.0.0.1:{upstream_port}"\n{more}'
     )
     log = folder / "gate.log"
     with running([str(binary), "serve", "--config", str(config)], log) as process:
