@@ -21,9 +21,18 @@ CopyLedger::~CopyLedger() {
   thread_.join();
 }
 
-policy::CopyKey CopyLedger::key(std::string_view reverse_path,
-                                std::span<const std::uint8_t> content, std::string_view recipient) {
-  return policy::copy_key(reverse_path, content, recipient);
+bool CopyLedger::begin(std::span<const policy::CopyKey> copies) {
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::any_of(copies, [&](const auto& copy) { return under_way_.contains(copy); })) {
+    return false;
+  }
+  under_way_.insert(copies.begin(), copies.end());
+  return true;
+}
+
+void CopyLedger::end(std::span<const policy::CopyKey> copies) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& copy : copies) under_way_.erase(copy);
 }
 
 // What was said first, then the store: whatever is no longer in the one is in the other by then.
@@ -31,18 +40,23 @@ policy::CopyKey CopyLedger::key(std::string_view reverse_path,
 // noted where store_() has the new one.
 Result<std::vector<bool>> CopyLedger::taken(std::span<const policy::CopyKey> copies, Time now) {
   std::vector<bool> gone(copies.size());
+  std::vector<bool> waits(copies.size());
   {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < copies.size(); ++i) {
       const auto said = said_.find(copies[i]);
-      gone[i] = said != said_.end() && said->second.until <= now;
+      const auto note = unwritten_.find(copies[i]);
+      const bool over = said != said_.end() && said->second.until <= now;
+      waits[i] = note != unwritten_.end() && (!over || note->second > said->second.number);
+      gone[i] = over && !waits[i];
     }
   }
   const auto store = store_();
   if (!store) return fail(Errc::io, "the store is away");
   auto taken = store->taken(copies, now);
   if (!taken) return taken;
-  for (std::size_t i = 0; i < copies.size(); ++i) (*taken)[i] = (*taken)[i] && !gone[i];
+  for (std::size_t i = 0; i < copies.size(); ++i)
+    (*taken)[i] = waits[i] || ((*taken)[i] && !gone[i]);
   return taken;
 }
 
@@ -55,6 +69,7 @@ Result<void> CopyLedger::note(std::vector<policy::CopyKey> copies, Time until,
                   fmt::format("{} copies wait to be noted: the disk does not keep up", noted_));
     }
     noted_ += copies.size();
+    for (const auto& copy : copies) unwritten_[copy] = last_number_ + 1;
     queue_.push_back({.copies = std::move(copies),
                       .until = until,
                       .done = std::move(done),
@@ -148,12 +163,16 @@ void CopyLedger::finish(std::deque<Item>& batch, const Result<void>& outcome) {
     const std::lock_guard lock(mutex_);
     for (const Item& item : batch) {
       (item.done ? noted_ : kept_) -= item.copies.size();
-      if (item.done) continue;
       for (const auto& copy : item.copies) {
+        if (item.done) {
+          const auto note = unwritten_.find(copy);
+          if (note != unwritten_.end() && note->second == item.number) unwritten_.erase(note);
+          continue;
+        }
         const auto said = said_.find(copy);
         if (said != said_.end() && said->second.number == item.number) said_.erase(said);
       }
-      if (!outcome) dropped_ += item.copies.size();
+      if (!outcome && !item.done) dropped_ += item.copies.size();
     }
   }
   for (Item& item : batch) {

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -44,9 +45,8 @@ class CopyLedger final : public policy::Ledger {
   CopyLedger(const CopyLedger&) = delete;
   CopyLedger& operator=(const CopyLedger&) = delete;
 
-  [[nodiscard]] policy::CopyKey key(std::string_view reverse_path,
-                                    std::span<const std::uint8_t> content,
-                                    std::string_view recipient) override;
+  [[nodiscard]] bool begin(std::span<const policy::CopyKey> copies) override;
+  void end(std::span<const policy::CopyKey> copies) override;
   [[nodiscard]] Result<std::vector<bool>> taken(std::span<const policy::CopyKey> copies,
                                                 Time now) override;
   [[nodiscard]] Result<void> note(std::vector<policy::CopyKey> copies, Time until,
@@ -87,6 +87,8 @@ class CopyLedger final : public policy::Ledger {
   std::condition_variable wake_;
   std::deque<Item> queue_;
   std::map<policy::CopyKey, Said> said_;
+  std::map<policy::CopyKey, std::uint64_t> unwritten_;  // of note(): the number of the last item
+  std::set<policy::CopyKey> under_way_;
   std::size_t noted_ = 0;  // copies of note() that wait or are being written
   std::size_t kept_ = 0;   // the same of keep_until()
   std::uint64_t last_number_ = 0;

@@ -31,10 +31,10 @@ class Ledger {
  public:
   virtual ~Ledger() = default;
 
-  // As copy_key().
-  [[nodiscard]] virtual CopyKey key(std::string_view reverse_path,
-                                    std::span<const std::uint8_t> content,
-                                    std::string_view recipient) = 0;
+  // Nobody else of this process sends them until end(): false, and nothing is begun, where somebody
+  // does. A client that gave up on its answer, and sends the message again, must not double it.
+  [[nodiscard]] virtual bool begin(std::span<const CopyKey> copies) = 0;
+  virtual void end(std::span<const CopyKey> copies) = 0;
 
   // Which of them the upstream took, and the record of it has not expired. Never waits for a
   // writer. An error means "cannot say".

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -27,6 +28,11 @@ namespace {
 constexpr std::chrono::days on_record_after_451{7};
 // For the store, which may be compacted meanwhile; what is taken is taken.
 constexpr std::chrono::seconds longest_note{30};
+// An upstream that says nothing is not asked for each of a thousand copies.
+constexpr int most_lost = 2;
+// A report that returns a larger message returns its header section alone.
+constexpr std::uint64_t longest_return = 10ULL << 20U;
+constexpr std::string_view final_dot = ".\r\n";
 
 Reply lost() {
   return make_reply(451, "4.4.2",
@@ -40,7 +46,8 @@ bool is_final(const Reply& reply) {
 
 }  // namespace
 
-// What is under way; shared with callbacks that another thread calls.
+// What is under way. Notes are answered on another thread, maybe when the delivery has given them
+// up and its thread is gone: `open` says whether anybody may still be told.
 struct Copies::Progress {
   explicit Progress(const asio::any_io_executor& executor)
       : wake(executor, asio::steady_timer::time_point::max()) {}
@@ -49,6 +56,16 @@ struct Copies::Progress {
   std::size_t failed_notes = 0;
   asio::steady_timer wake;
 
+  struct Door {
+    std::mutex mutex;
+    bool open = true;
+  };
+  std::shared_ptr<Door> door = std::make_shared<Door>();
+
+  ~Progress() {
+    const std::lock_guard lock(door->mutex);
+    door->open = false;
+  }
   void ended(std::size_t& what) {
     --what;
     wake.cancel();
@@ -60,14 +77,19 @@ Copies::Copies(Context context, const Transaction& transaction, const DeliveryPl
     : context_(context), transaction_(transaction), plan_(plan), body_(body) {
   const auto& recipients = transaction_.recipients_told;
   const auto sender = policy::to_string(transaction_.reverse_path);
-  copies_.resize(recipients.size());
+  std::vector<const wire::Reply*> late(recipients.size());
+  for (const auto& one : plan_.late()) late[one.recipient] = &one.reply;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
-    copies_[i].recipient = i;
-    copies_[i].key = policy::copy_key(sender, digest, policy::canonical(recipients[i].path).text);
-  }
-  for (const auto& late : plan_.late()) {
-    copies_[late.recipient].state = late.reply.transient() ? State::deferred : State::refused;
-    copies_[late.recipient].reply = late.reply;
+    Copy copy;
+    copy.recipient = i;
+    copy.key = policy::copy_key(sender, digest, policy::canonical(recipients[i].path).text);
+    // Named twice, it is one mailbox still, and gets the message once.
+    if (std::ranges::find(copies_, copy.key, &Copy::key) != copies_.end()) continue;
+    if (late[i] != nullptr) {
+      copy.state = late[i]->transient() ? State::deferred : State::refused;
+      copy.reply = *late[i];
+    }
+    copies_.push_back(std::move(copy));
   }
 }
 
@@ -75,81 +97,114 @@ std::size_t Copies::count(State state) const {
   return static_cast<std::size_t>(std::ranges::count(copies_, state, &Copy::state));
 }
 
-// False where it cannot be read: whether a copy was taken before is not known, so none is sent.
-bool Copies::read_ledger() {
-  if (context_.ledger == nullptr) return true;
+std::vector<policy::CopyKey> Copies::keys() const {
   std::vector<policy::CopyKey> keys;
   for (const Copy& copy : copies_) keys.push_back(copy.key);
-  const auto taken = context_.ledger->taken(keys, context_.clock());
-  if (!taken) {
-    log::error(fmt::format("{} deferred: the ledger of copies cannot answer: {}", context_.id,
-                           taken.error().text));
-    return false;
-  }
-  for (std::size_t i = 0; i < copies_.size(); ++i) {
-    if (!(*taken)[i]) continue;
-    copies_[i].state = State::taken;
-    ++sent_before_;
-  }
-  return true;
+  return keys;
 }
 
-awaitable<Copies::Outcome> Copies::deliver(Lease first) {
-  const auto executor = co_await asio::this_coro::executor;
-  progress_ = std::make_shared<Progress>(executor);
-  if (!read_ledger()) {
-    first.give_back_open();
-    co_return Outcome{.reply = make_reply(451, "4.3.0",
-                                          "the gate cannot look up what was delivered already, "
-                                          "try again later"),
-                      .missed = {},
-                      .on_record = {}};
+awaitable<Copies::Outcome> Copies::deliver() {
+  progress_ = std::make_shared<Progress>(co_await asio::this_coro::executor);
+  const auto all = keys();
+  if (context_.ledger != nullptr && !context_.ledger->begin(all)) {
+    co_return Outcome{
+        .reply = make_reply(451, "4.3.0", "this very message is being delivered, try again later"),
+        .missed = {},
+        .on_record = {}};
   }
-  first.give_back_open();
+  struct UnderWay {
+    policy::Ledger* ledger;
+    std::span<const policy::CopyKey> keys;
+    ~UnderWay() {
+      if (ledger != nullptr) ledger->end(keys);
+    }
+  } const under_way{context_.ledger, all};
+  if (auto reply = co_await prepare()) {
+    co_return Outcome{.reply = *std::move(reply), .missed = {}, .on_record = {}};
+  }
+  co_await send_all();
+  Report report = Report::not_wanted;
+  if (count(State::taken) > 0 && count(State::refused) > 0 &&
+      count(State::taken) + count(State::refused) == copies_.size()) {
+    report = co_await report_refused();
+    co_await settled();
+  }
+  co_return outcome(report);
+}
+
+// Whether a copy was taken before must be known, and that it is taken now must be on record: were
+// it not, each retry would send it again.
+awaitable<std::optional<Reply>> Copies::prepare() {
+  if (context_.ledger == nullptr) co_return std::nullopt;
+  const auto now = context_.clock();
+  const auto taken = context_.ledger->taken(keys(), now);
+  if (taken) {
+    for (std::size_t i = 0; i < copies_.size(); ++i) {
+      if (!(*taken)[i]) continue;
+      copies_[i].state = State::taken;
+      ++sent_before_;
+    }
+    if (count(State::waiting) == 0) co_return std::nullopt;
+    note({policy::CopyKey{}}, now - std::chrono::seconds{1});
+    co_await settled();
+    if (progress_->failed_notes + progress_->notes == 0) co_return std::nullopt;
+  }
+  log::error(fmt::format("{} deferred: the ledger of copies {}", context_.id,
+                         taken ? "cannot be written" : "cannot answer: " + taken.error().text));
+  co_return make_reply(451, "4.3.0",
+                       "the gate cannot keep account of what is delivered, try again later");
+}
+
+awaitable<void> Copies::send_all() {
+  const auto executor = co_await asio::this_coro::executor;
   const auto workers = std::min<std::size_t>(count(State::waiting), context_.connections);
   for (std::size_t i = 0; i < workers; ++i) {
     ++progress_->workers;
-    asio::co_spawn(executor, work(Lease()),
-                   [progress = progress_](const std::exception_ptr& failure) {
-                     if (failure) log::error("a copy ended with an exception");
-                     progress->ended(progress->workers);
-                   });
+    asio::co_spawn(executor, work(), [progress = progress_](const std::exception_ptr& failure) {
+      if (failure) log::error("a copy ended with an exception");
+      progress->ended(progress->workers);
+    });
   }
-  const auto all_ended = [&]() -> awaitable<void> {
-    while (progress_->workers > 0) {
-      progress_->wake.expires_at(asio::steady_timer::time_point::max());
-      co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-    const auto patience = std::chrono::steady_clock::now() + longest_note;
-    while (progress_->notes > 0 && std::chrono::steady_clock::now() < patience) {
-      progress_->wake.expires_at(patience);
-      co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-  };
-  co_await all_ended();
-  bool reported = true;
-  const bool some_got_it = count(State::taken) > 0;
-  if (some_got_it && count(State::deferred) == 0 && count(State::refused) > 0) {
-    reported = co_await report_refused(std::move(spare_));
-    co_await all_ended();
+  while (progress_->workers > 0) {
+    progress_->wake.expires_at(asio::steady_timer::time_point::max());
+    co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
   }
-  spare_.give_back();
-  co_return outcome(reported);
+  co_await settled();
 }
 
-awaitable<void> Copies::work(Lease lease) {
-  while (next_ < copies_.size()) {
-    Copy& copy = copies_[next_++];
-    if (copy.state == State::waiting) co_await send(lease, copy);
+// The notes are written, or given up.
+awaitable<void> Copies::settled() {
+  const auto patience = std::chrono::steady_clock::now() + longest_note;
+  while (progress_->notes > 0 && std::chrono::steady_clock::now() < patience) {
+    progress_->wake.expires_at(patience);
+    co_await progress_->wake.async_wait(asio::as_tuple(asio::use_awaitable));
   }
-  if (lease && !spare_) {
-    spare_ = std::move(lease);
-  } else {
-    lease.give_back_open();
+}
+
+Copies::Copy* Copies::next_copy() {
+  while (next_ < copies_.size() && copies_[next_].state != State::waiting) ++next_;
+  const bool over =
+      progress_->failed_notes > 0 || std::chrono::steady_clock::now() > context_.until;
+  return over || next_ == copies_.size() ? nullptr : &copies_[next_++];
+}
+
+// The connection first: a copy that was taken off the list would wait with its worker.
+awaitable<void> Copies::work() {
+  Lease lease;
+  int lost_in_a_row = 0;
+  while (next_ < copies_.size() && lost_in_a_row < most_lost) {
+    if (!co_await connect(lease, false)) break;
+    Copy* copy = next_copy();
+    if (copy == nullptr) break;
+    lost_in_a_row = co_await send(lease, *copy) ? 0 : lost_in_a_row + 1;
+    if (context_.pool.is_wanted()) lease.give_back();
   }
+  lease.give_back();
 }
 
 awaitable<bool> Copies::connect(Lease& lease, bool fresh) {
+  // It may have been closed, or have announced its end, since the last copy.
+  if (lease && !lease->quiet()) lease.drop();
   if (lease) co_return true;
   auto got = co_await context_.pool.acquire(fresh);
   if (!got) {
@@ -175,160 +230,197 @@ Plan Copies::plan_of(const policy::Mailbox& reverse_path, const wire::MailParame
 
 // A connection that had served before may have died since: one more try on a new one.
 awaitable<Answers> Copies::ask(Lease& lease, const Plan& plan) {
+  Answers answers;
   for (const bool fresh : {false, true}) {
-    const bool used = lease && lease.reused();
     if (!co_await connect(lease, fresh)) break;
     if (!missing(lease->capabilities(), transaction_.needs).empty()) {
       context_.pool.forget_capabilities();
       lease.give_back_open();
       break;
     }
-    auto answers = co_await lease->ask(plan);
+    answers = co_await lease->ask(plan);
     const bool gone = answers.mail ? answers.mail->code == 421 : answers.gone;
-    if (!gone || !(used || lease.reused()) || fresh) co_return answers;
+    if (!gone || fresh) break;
     lease.drop();
   }
-  Answers none;
-  none.failure = lost();
-  co_return none;
+  if (answers.failure) {
+    log::warning(fmt::format("{} upstream: {}", context_.id, answers.why));
+    lease.drop();
+  }
+  co_return answers;
 }
 
-awaitable<Reply> Copies::transact(Lease& lease, const Plan& plan, std::string_view front,
-                                  const HeldMessage* body) {
-  const auto answers = co_await ask(lease, plan);
-  const Reply* bad = nullptr;
-  if (answers.mail && !answers.mail->positive()) bad = &*answers.mail;
-  for (std::size_t i = 0; bad == nullptr && i < answers.replies.size(); ++i) {
-    const bool is_data = plan.forwards[i].what == Plan::Asked::data;
-    const Reply& reply = answers.replies[i];
-    if (is_data ? reply.code != 354 : !reply.positive()) bad = &reply;
-  }
-  const bool open =
-      answers.replies.size() == plan.forwards.size() && answers.replies.back().code == 354;
-  if (bad != nullptr) {
-    // It waits for data of nobody: closing ends that without a message.
-    open || answers.failure || !is_final(*bad) ? lease.drop() : lease.give_back_open();
-    co_return is_final(*bad) ? *bad : lost();
-  }
-  if (!open) {
-    lease.drop();
-    co_return lost();
-  }
-  std::array<std::string_view, 1> pieces{front};
+awaitable<Result<void>> Copies::send_octets(Lease& lease, Octets octets) {
+  std::array<std::string_view, 1> pieces{octets.front};
   auto sent = co_await lease->send(pieces);
-  for (std::uint64_t at = 0; sent && body != nullptr && at < body->size();) {
-    const auto piece = body->piece(at, context_.buffer);
-    if (!piece) {
-      log::error(fmt::format("{} {}", context_.id, piece.error().text));
-      lease.drop();
-      co_return lost();
-    }
+  for (std::uint64_t at = 0; sent && at < octets.body;) {
+    const auto room = std::min<std::uint64_t>(context_.buffer.size(), octets.body - at);
+    const auto piece = body_.piece(at, context_.buffer.first(room));
+    if (!piece) co_return std::unexpected(piece.error());
     at += piece->size();
-    // A reply before the end of data is no answer to the message.
-    if (at == body->size() && !lease->quiet()) {
-      sent = fail(Errc::invalid, "spoke before the end of data");
-      break;
+    // A reply before the end of data is no answer to the message: its end is not sent.
+    if (at == octets.body && octets.end.empty() && !lease->quiet()) {
+      co_return fail(Errc::invalid, "spoke before the end of data");
     }
     pieces = {*piece};
     sent = co_await lease->send(pieces);
   }
-  if (!sent) {
+  if (!sent || octets.end.empty()) co_return sent;
+  if (!lease->quiet()) co_return fail(Errc::invalid, "spoke before the end of data");
+  pieces = {octets.end};
+  co_return co_await lease->send(pieces);
+}
+
+awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octets octets) {
+  const auto answers = co_await ask(lease, plan);
+  if (!lease) co_return Answer{.reply = lost()};
+  const bool open =
+      answers.replies.size() == plan.forwards.size() && answers.replies.back().code == 354;
+  const Reply* bad = nullptr;
+  bool to_recipient = false;
+  if (answers.mail && !answers.mail->positive()) bad = &*answers.mail;
+  for (std::size_t i = 0; bad == nullptr && i < answers.replies.size(); ++i) {
+    const bool is_data = plan.forwards[i].what == Plan::Asked::data;
+    const Reply& reply = answers.replies[i];
+    to_recipient = !is_data;
+    if (is_data ? reply.code != 354 : !reply.positive()) bad = &reply;
+  }
+  if (bad != nullptr) {
+    // It waits for data of nobody: closing ends that without a message.
+    open || !is_final(*bad) ? lease.drop() : lease.give_back_open();
+    const bool good = is_final(*bad) && !bad->positive();
+    co_return Answer{
+        .reply = good ? *bad : lost(), .answered = good, .to_recipient = good && to_recipient};
+  }
+  if (!open) {
+    lease.drop();
+    co_return Answer{.reply = lost()};
+  }
+  if (const auto sent = co_await send_octets(lease, octets); !sent) {
     const auto early = lease->early_refusal();
     log::warning(fmt::format("{} upstream: {}", context_.id, sent.error().text));
     lease.drop();
-    co_return early.value_or(lost());
+    co_return Answer{.reply = early.value_or(lost()), .answered = early.has_value()};
   }
   auto reply = co_await lease->finish();
-  if (reply && is_final(*reply)) co_return *std::move(reply);
+  if (reply && is_final(*reply)) co_return Answer{.reply = *std::move(reply), .answered = true};
+  log::warning(fmt::format("{} upstream: {} at the end of a copy", context_.id,
+                           reply ? fmt::format("answered {}", reply->code) : reply.error().text));
   lease.drop();
-  co_return lost();
+  co_return Answer{.reply = lost()};
 }
 
-awaitable<void> Copies::send(Lease& lease, Copy& copy) {
+awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
   const auto& recipient = transaction_.recipients_told[copy.recipient];
   const auto plan = plan_of(transaction_.reverse_path, transaction_.parameters, recipient);
   const auto section = plan_.section_of(recipient);
-  copy.reply = co_await transact(lease, plan, section, &body_);
-  if (context_.counts != nullptr) context_.counts->upstream_reply(copy.reply);
+  auto answer = co_await transact(lease, plan, {.front = section, .body = body_.size()});
+  copy.reply = std::move(answer.reply);
+  if (context_.counts != nullptr && answer.answered) context_.counts->upstream_reply(copy.reply);
   if (copy.reply.positive()) {
     copy.state = State::taken;
-    note({copy.key});
+    note({copy.key}, context_.clock() + on_record_after_451);
   } else {
     copy.state = copy.reply.permanent() ? State::refused : State::deferred;
   }
+  co_return answer.answered;
 }
 
-void Copies::note(std::vector<policy::CopyKey> copies) {
+void Copies::note(std::vector<policy::CopyKey> copies, Time until) {
   if (context_.ledger == nullptr) return;
   ++progress_->notes;
-  const auto executor = progress_->wake.get_executor();
+  const std::weak_ptr<Progress> weak = progress_;
+  auto tell = [weak](bool failed) {
+    const auto progress = weak.lock();
+    if (!progress) return;
+    if (failed) ++progress->failed_notes;
+    progress->ended(progress->notes);
+  };
   const auto noted =
-      context_.ledger->note(std::move(copies), context_.clock() + on_record_after_451,
-                            [progress = progress_, executor](const Result<void>& done) {
-                              asio::post(executor, [progress, failed = !done] {
-                                if (failed) ++progress->failed_notes;
-                                progress->ended(progress->notes);
-                              });
+      context_.ledger->note(std::move(copies), until,
+                            [tell, door = progress_->door,
+                             executor = progress_->wake.get_executor()](const Result<void>& done) {
+                              const std::lock_guard lock(door->mutex);
+                              if (door->open)
+                                asio::post(executor, [tell, failed = !done] { tell(failed); });
                             });
-  if (noted) return;
-  ++progress_->failed_notes;
-  progress_->ended(progress_->notes);
+  if (!noted) tell(true);
 }
 
-// Handed upstream before the client hears of the message (DESIGN.md 1 and 6). True where there is
-// nobody to report to, or nothing that they asked for.
-awaitable<bool> Copies::report_refused(Lease lease) {
+// Handed upstream before the client hears of the message (DESIGN.md 1 and 6).
+awaitable<Copies::Report> Copies::report_refused() {
   std::vector<LateRefusal> refused;
-  std::vector<policy::CopyKey> keys;
+  std::vector<policy::CopyKey> settled;
   for (const Copy& copy : copies_) {
     if (copy.state != State::refused) continue;
     const Recipient& recipient = transaction_.recipients_told[copy.recipient];
-    keys.push_back(copy.key);
+    settled.push_back(copy.key);
     if (wants_failure(recipient)) refused.push_back({&recipient, copy.reply});
   }
+  auto report = Report::not_wanted;
   if (!transaction_.reverse_path.empty() && !refused.empty()) {
-    const auto text = late_report({.hostname = context_.hostname,
-                                   .id = context_.id,
-                                   .reverse_path = &transaction_.reverse_path,
-                                   .envid = transaction_.parameters.envid,
-                                   .section = plan_.section(),
-                                   .arrived = context_.arrived,
-                                   .now = context_.clock()},
-                                  refused);
-    wire::MailParameters parameters;
-    parameters.smtputf8 = transaction_.parameters.smtputf8;
-    if (!is_ascii(text)) parameters.body = wire::Body::eight_bit_mime;
-    const Recipient sender{.path = transaction_.reverse_path, .parameters = {}};
-    const auto reply =
-        co_await transact(lease, plan_of(policy::Mailbox{}, parameters, sender), text, nullptr);
-    if (lease) lease.give_back();
-    if (!reply.positive()) {
-      log::warning(fmt::format("{} the report on {} refused recipients was not taken: {}",
-                               context_.id, refused.size(), printable(trim(reply.text))));
-      // Refused for good: nobody at the reverse-path could read it.
-      if (!reply.permanent()) co_return false;
+    const auto answer = co_await send_report(refused);
+    report = answer.reply.positive() ? Report::sent : Report::failed;
+    // Nobody could read it: the reverse-path is no mailbox.
+    if (answer.to_recipient && answer.reply.permanent()) report = Report::not_wanted;
+    if (!answer.reply.positive()) {
+      log::error(fmt::format("{} the report on {} refused recipients was not taken: {}",
+                             context_.id, refused.size(), printable(trim(answer.reply.text))));
     }
   }
-  note(std::move(keys));
-  co_return true;
+  if (report != Report::failed) {
+    note(std::move(settled), context_.clock() + on_record_after_451);
+  }
+  co_return report;
 }
 
-Copies::Outcome Copies::outcome(bool reported) const {
-  Outcome outcome{.reply = {}, .missed = {}, .on_record = {}};
+awaitable<Copies::Answer> Copies::send_report(std::span<const LateRefusal> refused) {
+  Lease lease;
+  if (!co_await connect(lease, false)) co_return Answer{.reply = lost()};
+  const auto& asked = transaction_.parameters;
+  const bool eight_bit = lease->capabilities().eight_bit_mime;
+  const bool whole =
+      asked.ret == "FULL" && body_.size() <= longest_return && (eight_bit || asked.ret.empty());
+  const auto text = late_report({.hostname = context_.hostname,
+                                 .id = context_.id,
+                                 .reverse_path = &transaction_.reverse_path,
+                                 .envid = asked.envid,
+                                 .section = plan_.section(),
+                                 .whole = whole,
+                                 .ascii = !eight_bit,
+                                 .arrived = context_.arrived,
+                                 .now = context_.clock()},
+                                refused);
+  wire::MailParameters parameters;
+  parameters.smtputf8 = asked.smtputf8;
+  if (eight_bit) parameters.body = wire::Body::eight_bit_mime;
+  const Recipient sender{.path = transaction_.reverse_path, .parameters = {}};
+  const auto plan = plan_of(policy::Mailbox{}, parameters, sender);
+  auto answer = co_await transact(
+      lease, plan,
+      {.front = text.front, .body = whole ? body_.size() - final_dot.size() : 0, .end = text.end});
+  lease.give_back();
+  co_return answer;
+}
+
+Copies::Outcome Copies::outcome(Report report) const {
+  Outcome outcome{.reply = {}, .missed = {}, .on_record = keys()};
   const auto taken = count(State::taken);
   const auto refused = count(State::refused);
   outcome.sent_before = sent_before_;
   outcome.sent = static_cast<std::uint32_t>(taken) - sent_before_;
+  const auto miss = [&](std::size_t recipient) {
+    outcome.missed.push_back(policy::canonical(transaction_.recipients_told[recipient].path));
+  };
+  for (const auto& late : plan_.late()) miss(late.recipient);
   for (const Copy& copy : copies_) {
-    outcome.on_record.push_back(copy.key);
-    if (copy.state == State::taken) continue;
-    outcome.missed.push_back(policy::canonical(transaction_.recipients_told[copy.recipient].path));
+    if (copy.state != State::taken) miss(copy.recipient);
   }
-  if (progress_->failed_notes > 0) {
+  if (const auto missing = progress_->failed_notes + progress_->notes; missing > 0) {
     log::error(
         fmt::format("{} {} copies that were taken are not on record: were the message sent "
                     "again, they would be too",
-                    context_.id, progress_->failed_notes));
+                    context_.id, missing));
   }
   if (context_.counts != nullptr) {
     using Result = Counts::CopyResult;
@@ -338,9 +430,9 @@ Copies::Outcome Copies::outcome(bool reported) const {
     context_.counts->copies(Result::deferred, copies_.size() - taken - refused);
   }
   const auto deferred = std::ranges::find(copies_, State::deferred, &Copy::state);
-  if (taken == 0 && deferred != copies_.end()) {
-    outcome.reply = deferred->reply;
-  } else if (taken + refused < copies_.size() || !reported) {
+  if (taken + refused < copies_.size() && taken == 0) {
+    outcome.reply = deferred == copies_.end() ? lost() : deferred->reply;
+  } else if (taken + refused < copies_.size() || report == Report::failed) {
     outcome.reply = make_reply(
         451, "4.4.2",
         fmt::format("{} of {} copies are delivered; send the message again for the others", taken,
@@ -348,11 +440,10 @@ Copies::Outcome Copies::outcome(bool reported) const {
   } else if (taken == 0) {
     outcome.reply = std::ranges::find(copies_, State::refused, &Copy::state)->reply;
   } else {
-    outcome.reply = make_reply(
-        250, "2.0.0",
-        refused == 0 ? fmt::format("Ok: {} copies delivered", taken)
-                     : fmt::format("Ok: {} of {} copies delivered; a report on the others is sent",
-                                   taken, copies_.size()));
+    auto text = refused == 0 ? fmt::format("Ok: {} copies delivered", taken)
+                             : fmt::format("Ok: {} of {} copies delivered", taken, copies_.size());
+    if (report == Report::sent) text += "; a report on the others is sent";
+    outcome.reply = make_reply(250, "2.0.0", text);
   }
   return outcome;
 }

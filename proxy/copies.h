@@ -11,8 +11,10 @@
 #include "proxy/pool.h"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,7 +35,8 @@ class Copies {
     std::string_view hostname;
     std::string_view id;  // of the session, for the log and the report
     Time arrived{};
-    const Counts* counts = nullptr;  // may be null
+    const Counts* counts = nullptr;                 // may be null
+    std::chrono::steady_clock::time_point until{};  // no further copy is begun then
   };
   // All of them outlive it. `digest`: of the message as the client sent it.
   Copies(Context context, const Transaction& transaction, const DeliveryPlan& plan,
@@ -46,8 +49,8 @@ class Copies {
     std::uint32_t sent = 0;
     std::uint32_t sent_before = 0;  // by the ledger
   };
-  // `first`: a connection that the session has already, or none.
-  [[nodiscard]] boost::asio::awaitable<Outcome> deliver(Lease first);
+  // The client's patience is not watched: `until` ends it.
+  [[nodiscard]] boost::asio::awaitable<Outcome> deliver();
 
  private:
   enum class State : std::uint8_t { waiting, taken, refused, deferred };
@@ -59,21 +62,39 @@ class Copies {
   };
   struct Progress;
 
-  [[nodiscard]] bool read_ledger();
-  [[nodiscard]] boost::asio::awaitable<void> work(Lease lease);
+  // The reply for all of them, where nothing is to be sent.
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> prepare();
+  [[nodiscard]] boost::asio::awaitable<void> send_all();
+  [[nodiscard]] boost::asio::awaitable<void> settled();
+  [[nodiscard]] boost::asio::awaitable<void> work();
+  [[nodiscard]] Copy* next_copy();
   [[nodiscard]] boost::asio::awaitable<bool> connect(Lease& lease, bool fresh);
-  [[nodiscard]] boost::asio::awaitable<void> send(Lease& lease, Copy& copy);
-  // The upstream's answer to one message; 451 where it gave none.
-  [[nodiscard]] boost::asio::awaitable<wire::Reply> transact(Lease& lease, const Plan& plan,
-                                                             std::string_view front,
-                                                             const HeldMessage* body);
+  // False where the upstream did not answer.
+  [[nodiscard]] boost::asio::awaitable<bool> send(Lease& lease, Copy& copy);
+  // What goes upstream as one message: `front`, so many octets of the held one, `end`.
+  struct Octets {
+    std::string_view front;
+    std::uint64_t body = 0;
+    std::string_view end{};
+  };
+  struct Answer {
+    wire::Reply reply;  // 451 where it gave none
+    bool answered = false;
+    bool to_recipient = false;  // it is the reply to RCPT
+  };
+  [[nodiscard]] boost::asio::awaitable<Answer> transact(Lease& lease, const Plan& plan,
+                                                        Octets octets);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> send_octets(Lease& lease, Octets octets);
   [[nodiscard]] boost::asio::awaitable<Answers> ask(Lease& lease, const Plan& plan);
   [[nodiscard]] Plan plan_of(const policy::Mailbox& reverse_path,
                              const wire::MailParameters& parameters,
                              const Recipient& recipient) const;
-  [[nodiscard]] boost::asio::awaitable<bool> report_refused(Lease lease);
-  void note(std::vector<policy::CopyKey> copies);
-  [[nodiscard]] Outcome outcome(bool reported) const;
+  enum class Report : std::uint8_t { not_wanted, sent, failed };
+  [[nodiscard]] boost::asio::awaitable<Report> report_refused();
+  [[nodiscard]] boost::asio::awaitable<Answer> send_report(std::span<const LateRefusal> refused);
+  void note(std::vector<policy::CopyKey> copies, Time until);
+  [[nodiscard]] Outcome outcome(Report report) const;
+  [[nodiscard]] std::vector<policy::CopyKey> keys() const;
   [[nodiscard]] std::size_t count(State state) const;
 
   Context context_;
@@ -83,7 +104,6 @@ class Copies {
   std::vector<Copy> copies_;
   std::size_t next_ = 0;
   std::uint32_t sent_before_ = 0;
-  Lease spare_;  // for the report
   std::shared_ptr<Progress> progress_;
 };
 

@@ -280,14 +280,26 @@ void Dialogue::end_transaction(Ending ending) {
            (!ending.delivered ||
             std::ranges::find(ending.missed, passage.recipient) != ending.missed.end());
   });
-  std::ranges::move(ending.refused, std::back_inserter(transaction.told));
-  if (transaction.told.empty()) return;
-  const policy::Stream& stream = ending.stream != nullptr ? *ending.stream : *transaction.stream;
-  check_.ended({.stream = stream.name,
-                .campaign = std::move(ending.campaign),
-                .sender = policy::to_string(transaction.reverse_path),
-                .time = {},
-                .recipients = std::move(transaction.told)});
+  const policy::Stream& envelopes = *transaction.stream;
+  const policy::Stream& own = ending.stream != nullptr ? *ending.stream : envelopes;
+  const auto tell = [&](const policy::Stream& stream,
+                        std::vector<policy::Passages::Passage> passages) {
+    if (passages.empty()) return;
+    check_.ended({.stream = stream.name,
+                  .campaign = ending.campaign,
+                  .sender = policy::to_string(transaction.reverse_path),
+                  .time = {},
+                  .recipients = std::move(passages)});
+  };
+  if (&own != &envelopes) {
+    // Refused at RCPT they were for the envelope's stream.
+    const auto passed = std::ranges::partition(
+        transaction.told, [](const auto& passage) { return !is_allowed(passage); });
+    std::ranges::move(passed, std::back_inserter(ending.refused));
+    transaction.told.erase(passed.begin(), passed.end());
+    tell(own, std::move(ending.refused));
+  }
+  tell(envelopes, std::move(transaction.told));
 }
 
 Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {

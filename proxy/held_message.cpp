@@ -39,8 +39,13 @@ int open_nameless() {
 
 }  // namespace
 
-HeldMessage::~HeldMessage() {
+HeldMessage::~HeldMessage() { clear(); }
+
+void HeldMessage::clear() {
   if (file_ >= 0) ::close(file_);
+  file_ = -1;
+  memory_ = {};
+  size_ = 0;
 }
 
 Result<void> HeldMessage::append(std::string_view octets) {

@@ -26,6 +26,8 @@ class HeldMessage {
 
   // Errc::full where the temporary folder has no room; Errc::io.
   [[nodiscard]] Result<void> append(std::string_view octets);
+  // It is not wanted any more: its room is given back.
+  void clear();
   [[nodiscard]] std::uint64_t size() const { return size_; }
   // The octets from `at` on, as many as there are or `buffer` takes; none at the end. They lie in
   // the buffer or in the message.

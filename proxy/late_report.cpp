@@ -2,17 +2,19 @@
 
 #include "base/text.h"
 #include "policy/address.h"
-#include "proxy/wire/fields.h"
 
 #include <algorithm>
-#include <cctype>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace postern::proxy {
 namespace {
 
-// xtext (RFC 3461 section 4): "+2B" is "+".
+constexpr std::size_t longest_value = 900;  // octets, of what others wrote
+
+// xtext (RFC 3461 section 4): "+2B" is "+". The client may have encoded anything: what is not
+// printable is escaped, and never ends a line.
 std::string from_xtext(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -27,7 +29,7 @@ std::string from_xtext(std::string_view text) {
       out += text[i];
     }
   }
-  return out;
+  return printable(out, longest_value);
 }
 
 // The reply's text on one line, without the codes of its lines.
@@ -88,7 +90,7 @@ bool wants_failure(const Recipient& recipient) {
   return notify.empty() || notify.find("FAILURE") != notify.npos;
 }
 
-std::string late_report(const LateReport& report, std::span<const LateRefusal> refused) {
+ReportText late_report(const LateReport& report, std::span<const LateRefusal> refused) {
   const auto to = policy::to_string(*report.reverse_path);
   const auto boundary = fmt::format("=_{}_{}", report.id, report.now.time_since_epoch().count());
   std::string people;
@@ -96,7 +98,8 @@ std::string late_report(const LateReport& report, std::span<const LateRefusal> r
   for (const auto& [recipient, reply] : refused) {
     const auto address = policy::to_string(recipient->path);
     const auto text = text_of(reply);
-    people += fmt::format("<{}>\r\n{}\r\n", address, folded("   said", text));
+    people +=
+        fmt::format("<{}>\r\n{}\r\n", address, folded("   said", printable(text, longest_value)));
     fields += "\r\n";
     const std::string& orcpt = recipient->parameters.orcpt;
     if (const auto semicolon = orcpt.find(';'); semicolon != orcpt.npos) {
@@ -106,10 +109,11 @@ std::string late_report(const LateReport& report, std::span<const LateRefusal> r
     }
     fields += address_field("Final-Recipient", address);
     fields += fmt::format("Action: failed\r\nStatus: {}\r\n", status_of(reply));
-    fields +=
-        folded("Diagnostic-Code", fmt::format("smtp; {} {}", reply.code, printable(text, 900)));
+    fields += folded("Diagnostic-Code",
+                     fmt::format("smtp; {} {}", reply.code, printable(text, longest_value)));
   }
-  const bool plain = is_ascii(report.section) && is_ascii(people) && is_ascii(fields);
+  const bool plain = report.ascii || (!report.whole && is_ascii(report.section) &&
+                                      is_ascii(people) && is_ascii(fields));
   const std::string_view encoding = plain ? "7bit" : "8bit";
   std::string out = fmt::format(
       "From: Mail Delivery System <MAILER-DAEMON@{0}>\r\n"
@@ -145,14 +149,17 @@ std::string late_report(const LateReport& report, std::span<const LateRefusal> r
   }
   out += fields;
   out += fmt::format(
-      "\r\n--{0}\r\n"
-      "Content-Type: text/rfc822-headers\r\n"
-      "Content-Transfer-Encoding: {1}\r\n"
+      "\r\n--{}\r\n"
+      "Content-Type: {}\r\n"
+      "Content-Transfer-Encoding: {}\r\n"
       "\r\n",
-      boundary, encoding);
+      boundary, report.whole ? "message/rfc822" : "text/rfc822-headers", encoding);
   out += report.section;
   if (!report.section.ends_with("\r\n")) out += "\r\n";
-  return out += fmt::format("\r\n--{}--\r\n.\r\n", boundary);
+  if (report.ascii) {
+    std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) > 127; }, '?');
+  }
+  return {.front = std::move(out), .end = fmt::format("\r\n--{}--\r\n.\r\n", boundary)};
 }
 
 }  // namespace postern::proxy

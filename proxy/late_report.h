@@ -22,7 +22,9 @@ struct LateReport {
   std::string_view id;  // of the session and message: part of the Message-ID
   const policy::Mailbox* reverse_path = nullptr;
   std::string_view envid;    // xtext, as it came; empty: none
-  std::string_view section;  // the message's header section, dot-stuffed, which goes with it
+  std::string_view section;  // the message's header section, dot-stuffed
+  bool whole = false;        // RET=FULL: the body goes along
+  bool ascii = false;        // the upstream takes nothing else: other octets become "?"
   Time arrived{};
   Time now{};
 };
@@ -31,9 +33,13 @@ struct LateReport {
 // 4.1).
 [[nodiscard]] bool wants_failure(const Recipient& recipient);
 
-// The message, dot-stuffed, with its final dot. Of the message itself its header section goes along
-// (RET=HDRS; with RET=FULL too: whoever wants all of it has it).
-[[nodiscard]] std::string late_report(const LateReport& report,
-                                      std::span<const LateRefusal> refused);
+// The report, dot-stuffed, with its final dot. With `whole` the message's body, dot-stuffed and
+// without its final dot, goes between the two.
+struct ReportText {
+  std::string front;
+  std::string end;
+};
+[[nodiscard]] ReportText late_report(const LateReport& report,
+                                     std::span<const LateRefusal> refused);
 
 }  // namespace postern::proxy

@@ -81,6 +81,9 @@ class Pool {
   // An upstream turned out to lack what it offered before: learn anew.
   void forget_capabilities();
 
+  // Somebody waits for a connection.
+  [[nodiscard]] bool is_wanted() const { return !waiting_.empty(); }
+
   // Once a second: idle connections whose time is over are closed.
   void close_idle(std::chrono::steady_clock::time_point now);
   // Nobody gets a connection any more; those that are idle are closed.

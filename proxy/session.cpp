@@ -28,6 +28,11 @@ constexpr std::size_t idle_capacity = 512;
 constexpr std::size_t command_read = 64UL * 1024;
 // Copies of a message whose 250 the client may not have read (DESIGN.md 6).
 constexpr std::chrono::hours on_record_unread{1};
+// Of a message's copies: a client waits ten minutes for the reply to its end (RFC 5321 section
+// 4.5.3.2.6), and would send it again meanwhile.
+constexpr std::chrono::minutes longest_delivery{8};
+// Of a held message, where the upstream names no limit.
+constexpr std::uint64_t longest_held = 1ULL << 30U;
 
 bool may_relay(const SessionSettings& settings, const IpAddress& peer) {
   return std::ranges::any_of(settings.trusted,
@@ -156,6 +161,14 @@ bool Session::sent_more() {
   return got && *got > 0;
 }
 
+// The same, and what it sent is kept; a client that is gone has not waited either.
+bool Session::read_ahead() {
+  if (!pending_.empty()) return true;
+  const auto got = client_->read_now(context_.buffer.first(command_read));
+  if (got) pending_.assign(context_.buffer.data(), *got);
+  return !got || *got > 0;
+}
+
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
   auto answers = co_await ask_once(plan, false);
   const bool went_away = answers.mail ? answers.mail->code == 421 : answers.gone;
@@ -270,6 +283,8 @@ awaitable<bool> Session::relay_message(bool data_held) {
       }
       octets = *got;
     }
+    // Data behind our 354: the client has read what we said before.
+    release_copies({});
     const auto output = flow.feed(octets);
     if (message.digest) message.digest->add(octets.substr(0, output.consumed));
     // Before the wait: `octets` may be in the thread's buffer.
@@ -293,6 +308,8 @@ awaitable<bool> Session::relay_message(bool data_held) {
   message.ending.stream = &message.plan.stream();
   message.ending.refused = message.plan.take_refused();
   dialogue_.end_transaction(std::move(message.ending));
+  // What came before our 250 does not show that it was read.
+  if (!on_record_.empty() && read_ahead()) release_copies(context_.clock() + on_record_unread);
   co_return co_await send(reply.text);
 }
 
@@ -300,14 +317,9 @@ awaitable<bool> Session::relay_message(bool data_held) {
 awaitable<void> Session::pass_on(Message& message, const MessageFlow::Output& output) {
   if (message.early) co_return;
   if (message.plan.holds()) {
-    for (const auto piece : output.pieces) {
-      if (message.flow.refused()) break;
-      if (const auto kept = message.body.append(piece); !kept) {
-        log::error(fmt::format("{} deferred: {}", id_, kept.error().text));
-        message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
-        break;
-      }
-    }
+    // It has told who is a recipient, and is not needed while the message comes.
+    upstream_.give_back_open();
+    if (!message.flow.refused()) hold(message, output.pieces);
     co_return;
   }
   if (message.data_held && message.flow.past_header()) {
@@ -325,6 +337,23 @@ awaitable<void> Session::pass_on(Message& message, const MessageFlow::Output& ou
     co_return;
   }
   message.early = co_await forward(message.flow, output.pieces);
+}
+
+void Session::hold(Message& message, std::span<const std::string_view> pieces) {
+  for (const auto piece : pieces) {
+    const auto kept = message.body.append(piece);
+    if (kept) continue;
+    log::error(fmt::format("{} deferred: {}", id_, kept.error().text));
+    message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+    break;
+  }
+  const auto named = context_.pool.offered().size_limit;
+  const auto limit = named != 0 ? named : longest_held;
+  if (message.body.size() > limit) {
+    message.early =
+        make_reply(552, "5.3.4", fmt::format("message size exceeds the limit of {} octets", limit));
+  }
+  if (message.early) message.body.clear();
 }
 
 // The upstream's answer where it is no 354: it answers the message's end.
@@ -396,9 +425,10 @@ awaitable<Reply> Session::send_copies(Message& message) {
                  .hostname = settings_->hostname,
                  .id = id_,
                  .arrived = message.arrived,
-                 .counts = settings_->counts.get()},
+                 .counts = settings_->counts.get(),
+                 .until = std::chrono::steady_clock::now() + longest_delivery},
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
-  auto outcome = co_await copies.deliver(std::move(upstream_));
+  auto outcome = co_await copies.deliver();
   message.ending.missed = std::move(outcome.missed);
   if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
   log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,

@@ -88,6 +88,8 @@ class Session {
   [[nodiscard]] LinkMaking links() const;
   void release_copies(Time until);
   [[nodiscard]] bool sent_more();
+  [[nodiscard]] bool read_ahead();
+  void hold(Message& message, std::span<const std::string_view> pieces);
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
   [[nodiscard]] std::string trace() const;

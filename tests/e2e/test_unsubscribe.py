@@ -3,6 +3,7 @@
 import os
 import re
 import smtplib
+import threading
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_one_recipient_streams_through_with_a_link(marketing, upstream):
     token_of(message.content)
     names = ("Received", "List-Unsubscribe", "List-Unsubscribe-Post")
     assert without_trace(message.content, names) == text
-    assert [len(connection.verbs()) for connection in upstream.connections if "DATA" in connection.verbs()] != []
+    assert sum(connection.verbs().count("DATA") for connection in upstream.connections) == 1
 
 
 def test_each_copy_has_its_own_link_and_a_click_works_at_once(marketing, upstream):
@@ -171,6 +172,79 @@ def test_one_copy_refused_at_its_dot_is_reported(marketing, upstream):
         assert client.data(letter("summer")).code == 250
     assert not [one for one in upstream.messages if one.mail.startswith(b"MAIL FROM:<>")]
     assert all(b"NOTIFY=NEVER" in one.recipients[0] for one in upstream.messages)
+
+
+def test_what_a_client_encodes_never_ends_a_line_of_the_report(marketing, upstream):
+    marketing.run("unsubscribe", "left@example.com", "--stream", "newsletter")
+    evil = "+0D+0A.+0D+0AMAIL+20FROM:<a@example.org>+0D+0A"
+    with Client(marketing.address) as client:
+        assert client.ask(f"MAIL FROM:<other@example.org> RET=FULL ENVID=Q{evil}").code == 250
+        assert client.ask(f"RCPT TO:<left@example.com> ORCPT=rfc822;x{evil}").code == 250
+        assert client.ask("RCPT TO:<stays@example.com>").code == 250
+        text = b"List-Id: <news.example.org>\r\n" + letter("spring", b".dotted\r\nlast line\r\n")
+        assert client.data(text).code == 250
+    [report] = [one for one in upstream.messages if one.mail.startswith(b"MAIL FROM:<>")]
+    assert b"\r\nMAIL FROM" not in report.data
+    assert b"Original-Recipient: rfc822; x\\x0d\\x0a" in report.content
+    # RET=FULL: all of it comes back.
+    assert b"Content-Type: message/rfc822\r\n" in report.content and text in report.content
+
+
+def test_who_is_named_twice_gets_it_once(marketing, upstream):
+    with Client(marketing.address) as client:
+        reply = client.deliver(["a@example.com", "b@example.com", "A@example.com"], letter("spring"))
+        assert reply.code == 250 and "2 copies" in reply.text, reply
+    assert sorted(recipient_of(one).lower() for one in upstream.messages) == ["a@example.com", "b@example.com"]
+
+
+def test_the_same_message_twice_at_once(marketing, upstream):
+    """A client that gave up on its answer, and sends it again while it is being delivered."""
+    hold = threading.Event()
+
+    def end(data):
+        hold.wait(DEADLINE)
+        return None
+
+    upstream.answers["END"] = end
+    people = ["a@example.com", "b@example.com"]
+    first = Client(marketing.address)
+    first.envelope(people)
+    assert first.ask("DATA").code == 354
+    first.send(letter("spring") + b".\r\n")
+    wait_until(lambda: len(upstream.messages) == 2, "both copies are under way")
+    first.close()
+    with Client(marketing.address) as client:
+        reply = client.deliver(people, letter("spring"))
+        assert reply.code == 451 and "being delivered" in reply.text
+        hold.set()
+        marketing.process.wait_log(r"copies sent=2")
+        assert client.deliver(people, letter("spring")).code == 250
+    assert len(upstream.messages) == 2
+
+
+def test_a_report_that_is_not_taken_is_no_250(marketing, upstream):
+    def end(data):
+        message = next(one for one in reversed(upstream.messages) if one.data is data)
+        return b"552 5.2.2 mailbox full\r\n" if b"<full@" in message.recipients[0] else None
+
+    def mail(line):
+        return b"550 5.7.1 no bounces here\r\n" if line.startswith(b"MAIL FROM:<>") else None
+
+    upstream.answers["END"] = end
+    upstream.answers["MAIL"] = mail
+    with Client(marketing.address) as client:
+        reply = client.deliver(["a@example.com", "full@example.com"], letter("spring"))
+        assert reply.code == 451 and "1 of 2" in reply.text, reply
+
+
+def test_one_upstream_connection_is_enough(new_gate, upstream):
+    gate = new_gate(upstream.address, more=MORE)
+    gate.config.write_text(gate.config.read_text().replace("[upstream]\n", "[upstream]\nconnections = 1\n"))
+    gate.start()
+    people = [f"person{number}@example.com" for number in range(12)]
+    with Client(gate.address) as client:
+        assert client.deliver(people, letter("spring")).code == 250
+    assert len(upstream.messages) == 12
 
 
 def test_all_refused_is_the_upstreams_refusal(marketing, upstream):
