@@ -80,6 +80,10 @@ void StoreGauges::count() {
                {{"state", std::string(state)}})
         .set(static_cast<double>(contacts));
   }
+  registry_
+      .gauge("postern_ledger_copies",
+             "Copies of messages on record, so that a sender's retry does not send them again.")
+      .set(static_cast<double>(stats->copies));
 }
 
 }  // namespace postern::cli

@@ -212,6 +212,12 @@ Result<Stats> Store::stats(Time now) const {
       if (table == tables.digests) stats.hashed = size->entries;
       if (table == tables.events) stats.events = size->entries;
     }
+    if (tables.ledger) {
+      auto size = txn->size(*tables.ledger);
+      if (!size) return std::unexpected(size.error());
+      stats.bytes_used += size->octets;
+      stats.copies = size->entries;
+    }
     auto owed = compaction_owed(*txn, tables);
     if (!owed) return std::unexpected(owed.error());
     stats.compaction_owed = owed->has_value();

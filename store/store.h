@@ -119,6 +119,7 @@ struct Stats {
   std::uint64_t bounced = 0;
   std::uint64_t blocked = 0;
   std::uint64_t consents = 0;    // contacts with a consent
+  std::uint64_t copies = 0;      // rows of the ledger, expired ones that are not swept yet included
   std::uint64_t bytes_used = 0;  // pages in use
   std::uint64_t bytes_file = 0;  // on disk
   bool compaction_owed = false;  // erased texts are in free pages still

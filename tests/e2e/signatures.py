@@ -17,14 +17,14 @@ class Signer:
             subprocess.run(["openssl", "genrsa", "-traditional", "-out", path, "2048"], check=True, capture_output=True)
             public = subprocess.run(["openssl", "rsa", "-in", path, "-pubout", "-outform", "DER"], check=True,
                                     capture_output=True).stdout
-            self._private = path.read_bytes()
+            self.private = path.read_bytes()
         self._record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
 
     def sign(self, message, canonicalization, names=None):
         """`names`: what goes into h=, over-signed where a name has no field; without, what python3-dkim takes."""
         header, body = canonicalization.encode().split(b"/")
         names = names and [name.encode() for name in names]
-        return dkim.sign(message, b"s1", b"example.org", self._private, canonicalize=(header, body),
+        return dkim.sign(message, b"s1", b"example.org", self.private, canonicalize=(header, body),
                          include_headers=names) + message
 
     def verifies(self, message, index=0):

@@ -11,7 +11,8 @@ import random_schedules
 from maildir import fields, without_trace
 from page import ONE_CLICK, URLENCODED, ask
 from postfix import front_settings
-from processes import DEADLINE, wait_until
+from processes import DEADLINE, ROOT, Process, wait_until
+from signatures import Signer
 from smtp_client import Client, letter
 
 MORE = """\
@@ -351,6 +352,41 @@ def test_one_of_three_refused_late_bounces_nobody_else(new_gate, new_postfix, up
     assert "status=bounced" not in front.log
     senders = [(one.mail.split(b" ")[1], recipient_of(one)) for one in upstream.messages]
     assert [who for mail, who in senders if mail == b"FROM:<>"] == ["news@example.org"]
+
+
+def documented(page, heading):
+    """The block of docs/`page` that begins with the line `heading`."""
+    block = (ROOT / "docs" / page).read_text().split(f"{heading}\n", 1)[1]
+    return block.split("```", 1)[0]
+
+
+def test_a_signer_behind_the_gate_covers_both_headers(new_gate, new_postfix, directory):
+    """opendkim as a milter of the Postfix behind, set up as docs/one-click.md says."""
+    signer = Signer()
+    key = directory / "dkim.pem"
+    key.touch(mode=0o600)
+    key.write_bytes(signer.private)
+    socket = directory / "opendkim.sock"
+    config = directory / "opendkim.conf"
+    config.write_text(f"Domain example.org\nSelector s1\nKeyFile {key}\nSocket local:{socket}\nUMask 000\nMode s\n"
+                      "InternalHosts 127.0.0.0/8\nRequireSafeKeys false\nSyslog false\nBackground false\n"
+                      + documented("one-click.md", "# /etc/opendkim.conf"))
+    milter = Process(["/usr/sbin/opendkim", "-f", "-x", config], cwd=directory)
+    try:
+        wait_until(socket.exists, "opendkim listens")
+        behind = new_postfix(settings=f"smtpd_milters = unix:{socket}\nmilter_default_action = tempfail\n")
+        gate = new_gate(behind.address, more=MORE).start()
+        people = ["a@example.com", "b@example.com"]
+        with Client(gate.address) as client:
+            assert client.deliver(people, letter("spring")).code == 250
+        for message in behind.wait_messages(len(people)):
+            token_of(message)
+            [signature] = fields(message, "DKIM-Signature")
+            signed = re.search(r"\bh=([^;]*);", signature).group(1).lower().replace(" ", "").split(":")
+            assert {"list-unsubscribe", "list-unsubscribe-post"} <= set(signed)
+            assert signer.verifies(message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    finally:
+        milter.terminate()
 
 
 def test_random_schedules(new_gate):
