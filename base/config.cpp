@@ -77,10 +77,15 @@ void read_listener(Section& section, ListenerConfig& listener, Taken& names, Tak
   if (named) listener.trusted = std::move(trusted);
 }
 
-void read_upstream(Section& section, UpstreamConfig& upstream) {
+void read_upstream(Section& section, UpstreamConfig& upstream,
+                   const std::vector<ListenerConfig>& listeners) {
   section.endpoint("address", upstream.address);
   if (upstream.address.port == 0) {
     section.problem(section.line("address"), "address", "the port may not be 0");
+  }
+  if (std::ranges::find(listeners, upstream.address, &ListenerConfig::address) != listeners.end()) {
+    section.problem(section.line("address"), "address",
+                    "that is a listener of this gate: mail would go in circles");
   }
   section.only("tls", "off", {"opportunistic", "verify"});
   section.only("tls_mode", "starttls", {"implicit"});
@@ -364,7 +369,8 @@ void read_top(Section& top, Config& config) {
     read_listener(section, listener, listener_names, addresses);
   });
   if (config.listeners.empty()) config.listeners.push_back(default_listener());
-  top.table("upstream", [&](Section& section) { read_upstream(section, config.upstream); });
+  top.table("upstream",
+            [&](Section& section) { read_upstream(section, config.upstream, config.listeners); });
   Taken stream_names;
   Taken list_ids;
   top.tables("stream", [&](Section& section) {

@@ -69,6 +69,15 @@ void name_unfit_files(const std::string& file, const Config& config) {
   }
 }
 
+// Links in mail that nobody answers are worse than none.
+void name_links_without_pages(const std::string& file, const Config& config) {
+  if (config.unsubscribe.url.empty() || config.web.address) return;
+  say(
+      fmt::format("{}: warning: unsubscribe.url: mail gets links, and without [web] this gate does "
+                  "not serve the pages behind them",
+                  file));
+}
+
 void say_problems(const std::string& file, const std::vector<ConfigProblem>& problems) {
   for (const auto& problem : problems) say(to_string(problem, file));
 }
@@ -94,6 +103,7 @@ int check_config(const CheckConfigOptions& options) {
   say(file + ": ok");
   name_missing_folders(file, *config);
   name_unfit_files(file, *config);
+  name_links_without_pages(file, *config);
   if (const auto named = name_unknown_streams(file, *config); !named) {
     warn("the store's streams could not be looked at: " + named.error().text);
   }

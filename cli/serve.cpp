@@ -70,6 +70,9 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
       return std::unexpected(exit_call);
     }
   }
+  if (!config.unsubscribe.url.empty() && !config.web.address) {
+    log::warning("mail gets unsubscribe links, and without [web] nobody here serves their pages");
+  }
   return config;
 }
 

@@ -34,9 +34,6 @@ SectionEditor::Edit DeliveryPlan::edit(std::string_view section, std::string_vie
   const auto wanted = wishes();
   wants_list_unsubscribe_ = wanted.list_unsubscribe != HeaderWishes::ListUnsubscribe::off;
   header_ = plan_header_edit(section, wanted);
-  for (const auto& value : header_.replaced) {
-    log::info(fmt::format("List-Unsubscribe of the message is replaced: {}", printable(value)));
-  }
   holds_ = !late_.empty() || (header_.add_list_unsubscribe && recipients.size() > 1);
   if (holds_) {
     section_ = section;

@@ -303,6 +303,9 @@ awaitable<bool> Session::relay_message(bool data_held) {
     settings_->counts->message(message.plan.stream(), reply);
     if (message.plan.wants_list_unsubscribe()) settings_->counts->header(message.plan.header());
   }
+  for (const auto& value : message.plan.header().replaced) {
+    log::info(fmt::format("{} List-Unsubscribe is replaced: {}", id_, printable(value)));
+  }
   message.ending.delivered = reply.positive();
   message.ending.campaign = flow.campaign();
   message.ending.stream = &message.plan.stream();

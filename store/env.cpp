@@ -119,8 +119,10 @@ int open_mapped(const Env::Settings& settings, Map which, std::uint64_t map_size
 
 Error no_store(const std::filesystem::path& directory) {
   return {Errc::not_found,
-          fmt::format("no store at {}: `postern serve` creates one, or `postern import --store {}`",
-                      directory.string(), directory.string())};
+          fmt::format(
+              "no store at {}: one that was there is to be put back, or restored from a backup; a "
+              "new one is made by `postern serve` or `postern import --store {}`",
+              directory.string(), directory.string())};
 }
 
 // The process's right to have one environment of a lock file, known by device and inode: another

@@ -70,6 +70,10 @@ Result<void> check_format_name(std::string_view name) {
 }
 
 Result<std::optional<Recognition>> Recogniser::read(std::string_view left) {
+  if (left.starts_with("PK\x03\x04")) {
+    return fail(Errc::invalid,
+                "an Excel workbook, or another zip: save the sheet as CSV, or unpack it");
+  }
   const std::string_view raw = left.substr(0, left.find('\n'));
   Decoder decoder(only_utf8_);
   const auto decoded = decoder.decode(raw);

@@ -123,7 +123,7 @@ def test_a_port_in_use(new_gate, upstream):
     ('[timeouts]\nmail = "soon"', "timeouts.mail", "soon"),
     ('[limits]\nheader = "1 GB"', "limits.header", "1 GB"),
     ('[[stream]]\nname = "x"\nkind = "spam"', "stream.kind", "marketing"),
-    ('[[stream]]\nname = "x"\nlist_unsubscribe = "add"', "stream.list_unsubscribe", "off"),
+    ('[[stream]]\nname = "x"\nlist_unsubscribe = "always"', "stream.list_unsubscribe", "replace"),
     ('[admin]\naddress = "0.0.0.0:8526"', "admin.address", "loopback"),
     ('[log]\nlevel = ', "", ""),
 ])
