@@ -41,11 +41,14 @@ Result<std::shared_ptr<SSL_CTX>> make_context(const std::filesystem::path& certi
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  // An encrypted key is an error: nobody is there to be asked for its password.
+  SSL_CTX_set_default_passwd_cb(context.get(), [](char*, int, int, void*) { return -1; });
   if (SSL_CTX_use_certificate_chain_file(context.get(), certificate.c_str()) != 1) {
     return fail(Errc::invalid,
                 fmt::format("{}: no certificate in PEM form: {}", certificate.string(), reason()));
   }
-  if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1) {
+  if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context.get()) != 1) {
     return fail(Errc::invalid, fmt::format("{}: no key in PEM form that belongs to {}: {}",
                                            key.string(), certificate.string(), reason()));
   }

@@ -12,6 +12,9 @@
 namespace postern::cli {
 namespace {
 
+// Of a contact: whoever has its link can leave and come back as often as they like.
+constexpr std::size_t most_entries = 1000;
+
 using policy::HoldKind;
 using policy::PlacedHold;
 
@@ -87,6 +90,7 @@ void OptOutWriter::undo(Undo undo, Done<void> done) {
     lift.kinds = {HoldKind::unsubscribed};
     lift.scope = scope;
     lift.only = {id};
+    lift.most_entries = most_entries;
     lift.origin = said_on_the_page("page", "undone", {});
     changes.emplace_back(std::move(lift));
   }
@@ -103,6 +107,7 @@ void OptOutWriter::come_back(ComeBack come_back, Done<void> done) {
     lift.kinds = {HoldKind::unsubscribed, HoldKind::complained};
     lift.scope = scope;
     lift.consent = changes.empty();  // once, under the stream's present name
+    lift.most_entries = most_entries;
     lift.origin = said_on_the_page("page", come_back.note, {});
     changes.emplace_back(std::move(lift));
   }

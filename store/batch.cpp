@@ -47,13 +47,25 @@ Result<void> check(const policy::CanonicalAddress& address) {
   return {};
 }
 
-Result<void> check(const policy::Contact& contact) {
-  if (contact.holds.size() + contact.lifts.size() + contact.consents.size() < max_entries)
-    return {};
+// A restriction finds room where nothing else does any more.
+std::size_t most_entries(const PlaceHold& /*change*/) { return 2 * max_entries; }
+std::size_t most_entries(const LiftHolds& change) {
+  return change.most_entries.value_or(max_entries);
+}
+std::size_t most_entries(const GiveConsent& /*change*/) { return max_entries; }
+
+Result<void> check(const policy::Contact& contact, std::size_t most) {
+  if (contact.holds.size() + contact.lifts.size() + contact.consents.size() < most) return {};
   return fail(Errc::invalid,
               fmt::format("the contact has {} holds, lifts and consents already, and "
                           "no more are kept",
-                          max_entries));
+                          most));
+}
+
+bool consents(const policy::Contact& contact, const Scope& scope) {
+  return std::ranges::any_of(contact.consents, [&](const policy::Consent& given) {
+    return given.scope == scope && !policy::withdrawn(given, contact);
+  });
 }
 
 const Scope* scope_of(const policy::Facts& facts) {
@@ -91,7 +103,9 @@ Result<Outcome> Batch::apply(const Change& change, Time now) {
         if (auto good = check(which.scope); !good) return std::unexpected(good.error());
         auto target = read(which.address);
         if (!target) return std::unexpected(target.error());
-        if (auto room = check(target->contact); !room) return std::unexpected(room.error());
+        if (auto room = check(target->contact, most_entries(which)); !room) {
+          return std::unexpected(room.error());
+        }
         return apply(which, *target, now);
       },
       change);
@@ -181,7 +195,9 @@ Result<Outcome> Batch::apply(const LiftHolds& change, Target& target, Time now) 
     if (change.consent && undone(hold, target.contact)) mistaken.push_back(hold.id);
     if (!lifted_for(hold, target.contact, change.scope)) outcome.lifted.push_back(hold);
   }
-  if (outcome.lifted.empty() && !change.consent) {
+  const bool again =
+      change.most_entries && mistaken.empty() && consents(target.contact, change.scope);
+  if (outcome.lifted.empty() && (!change.consent || again)) {
     outcome.kind = Outcome::Kind::unchanged;
     return outcome;
   }
@@ -286,7 +302,7 @@ Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address) {
   if (!record) return std::unexpected(record.error());
   target.known = record->has_value();
   if (target.known && !decode(**record, target.contact)) {
-    return std::unexpected(txn_.env().damaged("the record of " + address.text));
+    return std::unexpected(txn_.env().damaged("the record of a contact"));
   }
   return target;
 }

@@ -70,6 +70,10 @@ struct LiftHolds {
   bool consent = false;
   Origin origin;
   std::vector<policy::HoldId> only{};  // where it is not empty: of those holds, these
+  // By a person who can ask any number of times: a consent that stands is not given again, and a
+  // contact with so many entries already gets no more (Errc::invalid). Restrictions always find
+  // room.
+  std::optional<std::size_t> most_entries{};
 };
 struct GiveConsent {  // an imported row "subscribed": lifts nothing
   policy::CanonicalAddress address;

@@ -11,7 +11,7 @@
 
 namespace postern::web {
 
-inline constexpr std::size_t max_form_fields = 200;  // those beyond are left out
+inline constexpr std::size_t max_form_fields = 2'000;  // those beyond are left out
 
 class Form {
  public:

@@ -66,7 +66,7 @@ std::string in_layout(const PageFrame& frame, const std::string& heading, std::s
   data page;
   page.set("lang", std::string(tag(frame.language)));
   page.set("heading", heading);
-  page.set("brand", frame.brand);
+  if (!frame.brand.empty()) page.set("brand", frame.brand);
   page.set("branded", frame.logo || !frame.brand.empty());
   page.set("logo", frame.logo);
   page.set("language", texts.get("language"));

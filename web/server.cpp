@@ -166,10 +166,14 @@ struct Server::Impl {
   Impl(const Config& config, const Parts& the_parts)
       : parts(the_parts),
         clock(context),
+        drained(context),
         reader(parts.reader()),
         web(config.web),
         admin_address(config.admin.address),
         admin(parts.opt_outs, parts.metrics) {}
+  ~Impl() { *gone = true; }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   Result<void> open(const Config& config);
   Result<void> add(std::string role, const Endpoint& address, Handler handle, Late late,
@@ -198,6 +202,7 @@ struct Server::Impl {
   Parts parts;
   asio::io_context context{1};
   asio::steady_timer clock;
+  asio::steady_timer drained;
   std::unique_ptr<policy::ContactReader> reader;
   const WebConfig web;
   const std::optional<Endpoint> admin_address;
@@ -207,6 +212,8 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Listener>> listeners;
   std::vector<std::string> listening;
   std::set<Connection*> connections;
+  // Connections that are cut off at the end die with the context, which outlives the listeners.
+  std::shared_ptr<bool> gone = std::make_shared<bool>(false);
   bool draining = false;
   std::thread thread;
 };
@@ -309,11 +316,16 @@ namespace {
 // For as long as a connection lives, however it ends.
 class Present {
  public:
-  Present(std::set<Connection*>& all, Listener& listener, Connection& connection)
-      : all_(all), listener_(listener), connection_(connection) {
+  Present(std::set<Connection*>& all, Listener& listener, Connection& connection,
+          std::shared_ptr<bool> server_gone)
+      : all_(all),
+        listener_(listener),
+        connection_(connection),
+        server_gone_(std::move(server_gone)) {
     all_.insert(&connection_);
   }
   ~Present() {
+    if (*server_gone_) return;
     all_.erase(&connection_);
     --listener_.connections;
     listener_.room.cancel();
@@ -325,6 +337,7 @@ class Present {
   std::set<Connection*>& all_;
   Listener& listener_;
   Connection& connection_;
+  std::shared_ptr<bool> server_gone_;
 };
 
 // What the client sent and nobody read would make the kernel reset the connection, and the answer
@@ -345,7 +358,7 @@ awaitable<void> Server::Impl::serve(Listener& listener, tcp::socket socket) {
   beast::tcp_stream stream(std::move(socket));
   Connection connection{&stream, false};
   {
-    const Present present(connections, listener, connection);
+    const Present present(connections, listener, connection, gone);
     co_await answer_requests(listener, stream, connection, false);
     co_await say_farewell(stream);
   }
@@ -360,7 +373,7 @@ awaitable<void> Server::Impl::serve_tls(Listener& listener, tcp::socket socket) 
   auto& tcp_layer = beast::get_lowest_layer(stream);
   Connection connection{&tcp_layer, false};
   {
-    const Present present(connections, listener, connection);
+    const Present present(connections, listener, connection, gone);
     tcp_layer.expires_after(handshake_time);
     const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::server, as_values);
     if (!error) {
@@ -476,7 +489,7 @@ awaitable<void> Server::Impl::tick() {
   for (;;) {
     clock.expires_after(seconds(1));
     const auto [error] = co_await clock.async_wait(as_values);
-    if (error) co_return;
+    if (error || draining) co_return;
     reader->refresh();
     if (certificate) certificate->look();
   }
@@ -492,8 +505,9 @@ void Server::Impl::begin_drain() {
   for (auto* connection : connections) {
     if (!connection->busy) connection->stream->cancel();
   }
-  clock.expires_after(drain_time);
-  clock.async_wait([this](error_code error) {
+  clock.cancel();
+  drained.expires_after(drain_time);
+  drained.async_wait([this](error_code error) {
     if (!error) context.stop();
   });
   finish_when_idle();

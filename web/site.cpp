@@ -220,10 +220,14 @@ Site::Site(std::shared_ptr<const SiteSettings> settings, const Parts& parts)
 
 void Site::handle(const Request& request, Time now, Reply reply) {
   auto path = split_target(request.target).first;
-  if (!settings_->prefix.empty() && path.starts_with(settings_->prefix + "/")) {
+  const auto is_link = [&] {
+    return path.starts_with("/u/") && path.size() > 3 && path.find('/', 3) == path.npos;
+  };
+  // A proxy may have taken the prefix off, which may look like a path of ours.
+  if (!is_link() && !settings_->prefix.empty() && path.starts_with(settings_->prefix + "/")) {
     path.remove_prefix(settings_->prefix.size());
   }
-  if (path.starts_with("/u/") && path.size() > 3 && path.find('/', 3) == path.npos) {
+  if (is_link()) {
     return answer_link(request, path.substr(3), now, std::move(reply));
   }
   const bool reads = request.method == "GET" || request.method == "HEAD";

@@ -363,3 +363,22 @@ TEST_CASE("stats and stream names") {
   CHECK(stats->bytes_used <= stats->bytes_file);
   CHECK(*store->stream_names() == std::vector<std::string>{"news", "offers"});
 }
+
+TEST_CASE("a person who comes back again and again is one consent; who leaves finds room") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  LiftHolds back = lift("a@x.example", {policy::HoldKind::unsubscribed}, stream("news"), true);
+  back.most_entries = 10;
+  CHECK(apply(*store, back).kind == Outcome::Kind::changed);
+  for (int i = 0; i < 5; ++i) CHECK(apply(*store, back).kind == Outcome::Kind::unchanged);
+  CHECK(history_of(*store, "a@x.example").size() == 1);
+  for (int i = 0; i < 20; ++i) {
+    apply(*store, hold("a@x.example", policy::HoldKind::unsubscribed, stream("news")));
+    const auto done = store->change(std::vector<Change>{back}, day(0));
+    if (!done) CHECK(done.error().code == Errc::invalid);
+  }
+  const auto contact = contact_of(*store, "a@x.example");
+  CHECK(contact.holds.size() + contact.lifts.size() + contact.consents.size() <= 12);
+  CHECK(apply(*store, hold("a@x.example", policy::HoldKind::blocked, all())).kind ==
+        Outcome::Kind::changed);
+}
