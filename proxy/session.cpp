@@ -162,11 +162,13 @@ bool Session::sent_more() {
 }
 
 // The same, and what it sent is kept; a client that is gone has not waited either.
-bool Session::read_ahead() {
-  if (!pending_.empty()) return true;
+bool Session::read_ahead() { return is_gone() || !pending_.empty(); }
+
+bool Session::is_gone() {
+  if (!pending_.empty()) return false;
   const auto got = client_->read_now(context_.buffer.first(command_read));
   if (got) pending_.assign(context_.buffer.data(), *got);
-  return !got || *got > 0;
+  return !got;
 }
 
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
@@ -420,6 +422,11 @@ awaitable<Reply> Session::final_reply(Message& message) {
 }
 
 awaitable<Reply> Session::send_copies(Message& message) {
+  if (is_gone()) {
+    // It sends the message again, and may have done so already: nobody gets it by both.
+    log::info(fmt::format("{} client left before its message was delivered", id_));
+    co_return make_reply(451, "4.4.2", "the client is gone");
+  }
   Copies copies({.pool = context_.pool,
                  .ledger = context_.ledger,
                  .clock = context_.clock,

@@ -89,6 +89,7 @@ class Session {
   void release_copies(Time until);
   [[nodiscard]] bool sent_more();
   [[nodiscard]] bool read_ahead();
+  [[nodiscard]] bool is_gone();
   void hold(Message& message, std::span<const std::string_view> pieces);
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);

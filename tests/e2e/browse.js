@@ -51,6 +51,11 @@ const unnamed = () => {
   return missing;
 };
 
+// What leads to another page, and until that is there: it may have the same address.
+async function follow(page, act) {
+  await Promise.all([page.waitForNavigation({timeout: DEADLINE}), act]);
+}
+
 async function look(page, name) {
   if (screenshots) {
     fs.mkdirSync(screenshots, {recursive: true});
@@ -74,7 +79,7 @@ const steps = {
       const page = await (await browser.newContext({locale, viewport: {width: 1000, height: 900}})).newPage();
       await open(page, seen);
       seen[locale] = await look(page, `page-${locale.slice(0, 2)}`);
-      await page.getByRole('link', {name: 'Deutsch'}).click();
+      await follow(page, page.getByRole('link', {name: 'Deutsch'}).click());
       seen[`${locale} chosen`] = await look(page, `chosen-${locale.slice(0, 2)}`);
     }
   },
@@ -87,28 +92,28 @@ const steps = {
     await page.getByLabel('Too many messages').check();
     await page.getByLabel(/Anything else/).fill('every day!');
     seen.filled = await look(page, 'page-filled');
-    await page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click();
+    await follow(page, page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click());
     seen.goodbye = await look(page, 'goodbye');
   },
 
   async undo(browser, seen) {
     const page = await (await browser.newContext({locale: 'en-GB', viewport: {width: 1000, height: 900}})).newPage();
     await open(page, seen);
-    await page.getByRole('button', {name: 'Unsubscribe from all newsletters'}).click();
+    await follow(page, page.getByRole('button', {name: 'Unsubscribe from all newsletters'}).click());
     seen.goodbye = await look(page, 'goodbye-all');
-    await page.getByRole('button', {name: 'Undo'}).click();
+    await follow(page, page.getByRole('button', {name: 'Undo'}).click());
     seen.undone = await look(page, 'undone');
-    await page.getByRole('link', {name: 'Back to the choices'}).click();
+    await follow(page, page.getByRole('link', {name: 'Back to the choices'}).click());
     seen.back = await look(page, 'back');
   },
 
   async comeBack(browser, seen) {
     const page = await (await browser.newContext({locale: 'en-GB', viewport: {width: 1000, height: 900}})).newPage();
     await open(page, seen);
-    await page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click();
+    await follow(page, page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click());
     await page.goto(url);
     seen.already = await look(page, 'already');
-    await page.getByRole('button', {name: 'Write to me again'}).click();
+    await follow(page, page.getByRole('button', {name: 'Write to me again'}).click());
     seen.returned = await look(page, 'returned');
   },
 
@@ -118,7 +123,7 @@ const steps = {
     const page = await context.newPage();
     await open(page, seen);
     seen.page = await look(page, 'phone');
-    await page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).tap();
+    await follow(page, page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).tap());
     seen.goodbye = await look(page, 'phone-goodbye');
   },
 
@@ -138,8 +143,7 @@ const steps = {
       seen.stops.push(focused);
       if (focused.name.startsWith('Unsubscribe from “')) break;
     }
-    await page.keyboard.press('Enter');
-    await page.waitForLoadState();
+    await follow(page, page.keyboard.press('Enter'));
     seen.goodbye = await look(page, 'keyboard-goodbye');
   },
 
@@ -147,7 +151,7 @@ const steps = {
   async withoutScript(browser, seen) {
     const page = await (await browser.newContext({locale: 'en-GB', javaScriptEnabled: false})).newPage();
     await page.goto(url);
-    await page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click();
+    await follow(page, page.getByRole('button', {name: 'Unsubscribe from “Our newsletter”'}).click());
     seen.heading = await page.locator('h1').innerText();
   },
 };

@@ -110,7 +110,10 @@ class Postfix:
         return (self.directory / "log").read_text(errors="replace")
 
     def wait_log(self, pattern):
-        return wait_until(lambda: re.search(pattern, self.log), f"{pattern!r} in the log of Postfix")
+        try:
+            return wait_until(lambda: re.search(pattern, self.log), f"{pattern!r} in the log of Postfix")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log}") from None
 
     def wait_messages(self, count):
         try:

@@ -3,7 +3,7 @@
 Each schedule is one message to a few people. What the upstream did is the truth: it counts, for each person, how often it
 said 250 to the end of that copy. Lost is who never got it though the client was told 250 and no report names them; twice
 is who got it more than once. Once more is allowed for each time that the one window was hit (DESIGN.md 6): the upstream's
-250 did not arrive whole, or came in the last moment before the gate was killed.
+250 did not arrive whole, or the gate was killed before it had answered the client (it answers when all is on record).
 """
 
 import itertools
@@ -15,10 +15,6 @@ import time
 from fake_upstream import CLOSE, FakeUpstream, Then
 from processes import DEADLINE
 from smtp_client import Client, Closed, letter
-
-# Seconds from the upstream's 250 to its record on a busy machine; a copy that is older than that when the gate is killed
-# must not come twice.
-RECORDED_WITHIN = 0.5
 
 RCPT = re.compile(rb"RCPT TO:<([^>]*)>")
 REPORTED = re.compile(rb"Final-Recipient: rfc822; (\S+)")
@@ -32,17 +28,19 @@ class Chance:
         self.trouble = 0
         self.lock = threading.Lock()
         self.taken = {}   # subject, person: when the upstream said 250 to the copy
-        self.doubts = {}  # how often that was lost: the reply was not whole, or the gate was killed right then
+        self.doubts = {}  # how often that may be lost: the reply was not whole, or the gate was killed before it answered
         self.refused = set()   # for good
         self.reported = set()
         self.drawn = {}
         self.subject = None
+        self.recorded = {}
         self.stages = set()
         self.server = FakeUpstream(GREETING=self.stage("GREETING"), MAIL=self.stage("MAIL"), RCPT=self.stage("RCPT"),
                                    DATA=self.stage("DATA"), RSET=self.stage("RSET"), END=self.end)
 
     def begin(self, subject):
         self.subject = subject
+        self.recorded = {}
         self.trouble = self.random.randrange(0, 7)
         stages = ["GREETING", "MAIL", "RCPT", "DATA", "RSET", "END"]
         self.stages = set(self.random.sample(stages, self.random.randrange(1, 4)))
@@ -93,16 +91,22 @@ class Chance:
                 return Then(b"250 2.0.0 ta", CLOSE)
         return None
 
-    def doubt_since(self, moment):
-        """Copies of this schedule that were taken since then may not be on record."""
+    def on_record(self):
+        """The gate has answered the message: what was taken until now is on record."""
+        with self.lock:
+            self.recorded = {copy: len(times) for copy, times in self.taken.items() if copy[0] == self.subject}
+
+    def doubt(self):
+        """It was killed before it answered: what was taken since its last answer may not be."""
         with self.lock:
             for copy, times in self.taken.items():
-                if copy[0] == self.subject and times[-1] >= moment:
+                if copy[0] == self.subject and len(times) > self.recorded.get(copy, 0):
                     self.doubts[copy] = self.doubts.get(copy, 0) + 1
 
 
-def attempt(address, people, subject, hang_up=False):
-    """One try of a client: (the code of the answer to the message, who was refused at RCPT), or None where it got none."""
+def attempt(address, people, subject, hang_up=None):
+    """One try of a client: (the code of the answer, who was refused at RCPT, whether it answered the message's end), or None
+    where it got none."""
     try:
         with Client(address) as client:
             if client.ask("MAIL FROM:<news@example.org>").code != 250:
@@ -118,32 +122,34 @@ def attempt(address, people, subject, hang_up=False):
                 else:
                     return None
             if not accepted:
-                return 550, refused
+                return 550, refused, False
             reply = client.ask("DATA")
             if reply.code != 354:
                 return None
             client.send(letter(subject) + b".\r\n")
-            if hang_up:
+            if hang_up is not None:
+                # Before its message is under way, or while it is.
+                threading.Event().wait(hang_up)
                 return None
-            code = client.reply().code
-            if code == 250:
+            reply = client.reply()
+            if reply.code == 250:
                 client.ask("NOOP")
-            return code, refused
+            # Of a message that is still being delivered for a client that hung up nothing is said.
+            return reply.code, refused, "being delivered" not in reply.text
     except (Closed, OSError):
         return None
 
 
 def killed(gate, people, subject, after):
-    """The same, while the gate is killed: the outcome, and when it was killed."""
+    """The same, while the gate is killed."""
     result = []
     thread = threading.Thread(target=lambda: result.append(attempt(gate.address, people, subject)))
     thread.start()
     thread.join(after)
     gate.kill()
-    moment = time.monotonic()
     thread.join(DEADLINE)
     gate.start()
-    return result[0], moment
+    return result[0]
 
 
 def run(new_gate, count, more, seed):
@@ -159,17 +165,20 @@ def run(new_gate, count, more, seed):
         deadline = time.monotonic() + DEADLINE
         for tries in itertools.count():
             assert time.monotonic() < deadline, f"{subject}: no end"
-            hang_up = generator.random() < 0.1
+            hang_up = generator.random() * 0.02 if generator.random() < 0.1 else None
             if tries == kill_at:
-                outcome, moment = killed(gate, people, subject, generator.random() * 0.03)
-                chance.doubt_since(moment - RECORDED_WITHIN)
+                outcome = killed(gate, people, subject, generator.random() * 0.03)
+                if outcome is None or not outcome[2]:
+                    chance.doubt()
                 kills += 1
             else:
                 outcome = attempt(gate.address, people, subject, hang_up)
-                hang_ups += hang_up
+                hang_ups += hang_up is not None
+            if outcome is not None and outcome[2]:
+                chance.on_record()
             if outcome is not None and (outcome[0] == 250 or outcome[0] >= 500):
                 break
-        code, refused = outcome
+        code, refused, _ = outcome
         for person in people:
             copy = (chance.subject, person.encode())
             times = len(chance.taken.get(copy, []))

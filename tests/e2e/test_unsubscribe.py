@@ -289,6 +289,13 @@ def test_a_retry_sends_what_is_missing_and_tomorrow_it_is_sent_again(marketing, 
 
 
 def test_a_250_that_nobody_read_is_said_again(marketing, upstream):
+    hold = threading.Event()
+
+    def end(data):
+        hold.wait(DEADLINE)
+        return None
+
+    upstream.answers["END"] = end
     people = ["a@example.com", "b@example.com"]
     client = Client(marketing.address)
     client.envelope(people)
@@ -296,9 +303,23 @@ def test_a_250_that_nobody_read_is_said_again(marketing, upstream):
     client.send(letter("spring") + b".\r\n")
     wait_until(lambda: len(upstream.messages) == 2, "both copies upstream")
     client.close()
+    hold.set()
     marketing.process.wait_log(r"copies sent=2")
     with Client(marketing.address) as client:
         assert client.deliver(people, letter("spring")).code == 250
+    assert len(upstream.messages) == 2
+
+
+def test_a_client_that_left_gets_nothing_delivered(marketing, upstream):
+    """It sends the message again: what it left behind must not come as well."""
+    client = Client(marketing.address)
+    client.envelope(["a@example.com", "b@example.com"])
+    assert client.ask("DATA").code == 354
+    client.send(letter("spring") + b".\r\n")
+    client.close()
+    marketing.process.wait_log(r"client left before its message was delivered|copies sent=2")
+    with Client(marketing.address) as client:
+        assert client.deliver(["a@example.com", "b@example.com"], letter("spring")).code == 250
     assert len(upstream.messages) == 2
 
 
