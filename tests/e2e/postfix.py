@@ -75,6 +75,10 @@ endif
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
+STARTS = 3
+LOGGER_DEADLINE = 15  # seconds
+
+
 class Postfix:
     def __init__(self, directory, settings="", smtpd=SMTPD):
         """`settings`: lines of main.cf after the usual ones. `smtpd`: the service of master.cf that listens on port 0."""
@@ -96,6 +100,14 @@ class Postfix:
         _root("chown", "-R", "root:root", conf, self.directory / "queue")
         _root("chown", "postfix", self.directory / "data")
         self._postfix("start")
+        # Its logger now and then does not come up, and everything that logs then waits for it for ever.
+        for _ in range(STARTS - 1):
+            try:
+                wait_until(lambda: "daemon started" in self.log, "Postfix has started, and logs", LOGGER_DEADLINE)
+                break
+            except AssertionError:
+                self._postfix("abort", check=False)
+                self._postfix("start")
         self.address = ("127.0.0.1", self._port())
         return self
 
@@ -107,7 +119,8 @@ class Postfix:
 
     @property
     def log(self):
-        return (self.directory / "log").read_text(errors="replace")
+        log = self.directory / "log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def wait_log(self, pattern):
         try:
