@@ -238,13 +238,16 @@ std::string Session::trace() const {
 // A message between its 354 and the answer to its end.
 struct Session::Message {
   Message(Session& session, bool held)
+      : Message(session, held,
+                session.gatekeeper_.may_edit(*session.dialogue_.transaction()->stream),
+                session.trace()) {}
+  // The keys of links are asked for only where one may be made.
+  Message(Session& session, bool held, bool edited, const std::string& trace)
       : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
-             session.links(), session.trace()),
-        flow(session.trace(),
+             edited ? session.links() : LinkMaking{}, edited ? trace : std::string()),
+        flow(trace,
              {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
-             session.settings_->campaign_header,
-             session.gatekeeper_.may_edit(*session.dialogue_.transaction()->stream) ? &plan
-                                                                                    : nullptr),
+             session.settings_->campaign_header, edited ? &plan : nullptr),
         data_held(held),
         arrived(session.context_.clock()) {
     if (held) digest.emplace();

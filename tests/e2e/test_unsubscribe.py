@@ -63,6 +63,20 @@ def click(gate, token, body=ONE_CLICK):
     return ask(gate.process.listening("web"), "POST", f"/u/{token}", body, URLENCODED)
 
 
+def leave_under_way(gate, upstream, people):
+    """A client that hangs up while each copy waits for the upstream's answer, which comes once the event that is returned is
+    set."""
+    hold = threading.Event()
+    upstream.answers["END"] = lambda data: hold.wait(DEADLINE) and None
+    client = Client(gate.address)
+    client.envelope(people)
+    assert client.ask("DATA").code == 354
+    client.send(letter("spring") + b".\r\n")
+    wait_until(lambda: len(upstream.messages) == len(people), "every copy is under way")
+    client.close()
+    return hold
+
+
 def test_one_recipient_streams_through_with_a_link(marketing, upstream):
     text = letter("spring", b"..dots\r\n.\r\nand more\r\n")
     with Client(marketing.address) as client:
@@ -200,20 +214,8 @@ def test_who_is_named_twice_gets_it_once(marketing, upstream):
 
 def test_the_same_message_twice_at_once(marketing, upstream):
     """A client that gave up on its answer, and sends it again while it is being delivered."""
-    hold = threading.Event()
-
-    def end(data):
-        hold.wait(DEADLINE)
-        return None
-
-    upstream.answers["END"] = end
     people = ["a@example.com", "b@example.com"]
-    first = Client(marketing.address)
-    first.envelope(people)
-    assert first.ask("DATA").code == 354
-    first.send(letter("spring") + b".\r\n")
-    wait_until(lambda: len(upstream.messages) == 2, "both copies are under way")
-    first.close()
+    hold = leave_under_way(marketing, upstream, people)
     with Client(marketing.address) as client:
         reply = client.deliver(people, letter("spring"))
         assert reply.code == 451 and "being delivered" in reply.text
@@ -289,21 +291,8 @@ def test_a_retry_sends_what_is_missing_and_tomorrow_it_is_sent_again(marketing, 
 
 
 def test_a_250_that_nobody_read_is_said_again(marketing, upstream):
-    hold = threading.Event()
-
-    def end(data):
-        hold.wait(DEADLINE)
-        return None
-
-    upstream.answers["END"] = end
     people = ["a@example.com", "b@example.com"]
-    client = Client(marketing.address)
-    client.envelope(people)
-    assert client.ask("DATA").code == 354
-    client.send(letter("spring") + b".\r\n")
-    wait_until(lambda: len(upstream.messages) == 2, "both copies upstream")
-    client.close()
-    hold.set()
+    leave_under_way(marketing, upstream, people).set()
     marketing.process.wait_log(r"copies sent=2")
     with Client(marketing.address) as client:
         assert client.deliver(people, letter("spring")).code == 250
