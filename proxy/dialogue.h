@@ -117,6 +117,7 @@ class Dialogue {
   void end_transaction() { end_transaction(Ending{}); }
 
   [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
+  [[nodiscard]] const std::string& hostname() const { return rules_.hostname; }
   [[nodiscard]] const std::string& helo() const { return helo_; }
   [[nodiscard]] bool extended() const { return extended_; }
 
