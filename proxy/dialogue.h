@@ -76,6 +76,9 @@ struct Answers {
   bool gone = false;  // it failed because the connection was gone, not by what it said
 };
 
+// What an upstream would say, said here: yes to everything.
+[[nodiscard]] Answers accept_all(const Plan& plan);
+
 class Dialogue {
  public:
   struct Rules {
