@@ -1,6 +1,6 @@
 // Reads one table of a TOML file key by key into typed variables, and collects what is wrong with
 // them; what nobody asked for is unknown. An absent key leaves its variable as it was. Included by
-// config.cpp alone, for toml++ is expensive to compile.
+// config.cpp and policy/classify/rule_file.cpp alone, for toml++ is expensive to compile.
 #pragma once
 
 #include "base/config.h"
