@@ -88,6 +88,7 @@ class Session final : public ClientSide {
                                                      const MessageFlow::Output& output);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(Message& message);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> send_copies(Message& message);
+  void tell_refusal(const wire::Reply& reply);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_for_data();
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
       const MessageFlow& flow, std::span<const std::string_view> pieces);
