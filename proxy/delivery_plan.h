@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::proxy {
@@ -48,7 +49,14 @@ class DeliveryPlan final : public SectionEditor {
   [[nodiscard]] std::vector<policy::Passages::Passage> take_refused() {
     return std::move(refused_);
   }
-  // Where the message is held: the header section of that recipient's copy.
+  // What has to be on record before anything of the message goes upstream; once.
+  [[nodiscard]] bool owes_contexts() const { return !contexts_.empty(); }
+  [[nodiscard]] std::vector<policy::ReturnContexts::Entry> take_contexts() {
+    return std::exchange(contexts_, {});
+  }
+  // Where the message is held: the envelope and the header section of that recipient's copy.
+  [[nodiscard]] policy::Mailbox reverse_path_of(const Recipient& recipient) const;
+  [[nodiscard]] Recipient sent_to(const Recipient& recipient) const;
   [[nodiscard]] std::string section_of(const Recipient& recipient) const;
   // As it came.
   [[nodiscard]] const std::string& section() const { return section_; }
@@ -58,6 +66,9 @@ class DeliveryPlan final : public SectionEditor {
   void check_again();
   [[nodiscard]] wire::Reply refusal_of_all() const;
   [[nodiscard]] HeaderWishes wishes() const;
+  [[nodiscard]] bool rewrites() const;
+  [[nodiscard]] bool mail_differs() const;
+  void note_contexts();
   [[nodiscard]] std::string fields_of(const Recipient& recipient) const;
 
   const Transaction& transaction_;
@@ -70,6 +81,7 @@ class DeliveryPlan final : public SectionEditor {
   HeaderPlan header_;
   std::vector<Late> late_;
   std::vector<policy::Passages::Passage> refused_;
+  std::vector<policy::ReturnContexts::Entry> contexts_;
   std::string section_;
   bool holds_ = false;
   bool wants_list_unsubscribe_ = false;

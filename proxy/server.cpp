@@ -38,6 +38,10 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   std::shared_ptr<const Counts> counts;
   if (registry != nullptr) counts = std::make_shared<const Counts>(*registry, *streams);
+  std::shared_ptr<const ReturnRules> returns;
+  if (!config.return_path.domain.empty()) {
+    returns = std::make_shared<const ReturnRules>(config.return_path);
+  }
   for (const auto& listener : config.listeners) {
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.hostname = config.hostname,
@@ -50,7 +54,8 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .links_url = config.unsubscribe.url,
                         .campaign_header = config.campaign_header,
                         .split_connections = config.upstream.split_connections,
-                        .counts = counts}));
+                        .counts = counts,
+                        .returns = returns}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,

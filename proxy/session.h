@@ -8,6 +8,7 @@
 #include "policy/contacts.h"
 #include "policy/ledger.h"
 #include "policy/link.h"
+#include "policy/return_contexts.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/delivery_plan.h"
@@ -15,6 +16,7 @@
 #include "proxy/held_message.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
+#include "proxy/return_paths.h"
 #include "proxy/stream.h"
 
 #include <chrono>
@@ -40,7 +42,8 @@ struct SessionSettings {
   std::string links_url{};  // of the public pages; empty: no links
   std::vector<std::string> campaign_header{};
   std::uint32_t split_connections = 4;
-  std::shared_ptr<const Counts> counts{};  // null: nobody counts
+  std::shared_ptr<const Counts> counts{};        // null: nobody counts
+  std::shared_ptr<const ReturnRules> returns{};  // null: envelope senders stay as they are
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -56,6 +59,7 @@ struct SessionContext {
   policy::TrafficLog* traffic = nullptr;     // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;          // null: a retry sends every copy again
   const LinkKeySource* link_keys = nullptr;  // null: no links
+  policy::ReturnContexts* contexts = nullptr;  // null: no return domain
 };
 
 class Session {
@@ -86,6 +90,11 @@ class Session {
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
       const MessageFlow& flow, std::span<const std::string_view> pieces);
   [[nodiscard]] LinkMaking links() const;
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> keep_context();
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> keep_contexts(
+      std::vector<policy::ReturnContexts::Entry> entries);
+  [[nodiscard]] boost::asio::awaitable<void> take_first_piece(Message& message,
+                                                              const MessageFlow::Output& output);
   void release_copies(Time until);
   [[nodiscard]] bool sent_more();
   [[nodiscard]] bool read_ahead();

@@ -164,7 +164,8 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                    .clock = &current_time,
                    .traffic = shared_.traffic,
                    .ledger = shared_.ledger,
-                   .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr},
+                   .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
+                   .contexts = shared_.contexts},
                   generation->settings->listeners[listener]);
   struct Registered {
     Worker& worker;

@@ -42,7 +42,8 @@ struct SharedParts {
   policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;       // null: a retry sends every copy again
   LinkKeySource link_keys{};              // empty: no links
-  metrics::Registry* metrics = nullptr;   // null: nothing is counted
+  policy::ReturnContexts* contexts = nullptr;  // null: envelope senders stay as they are
+  metrics::Registry* metrics = nullptr;        // null: nothing is counted
 };
 
 class Worker {
