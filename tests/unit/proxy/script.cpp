@@ -164,15 +164,19 @@ class ScriptedContacts final : public policy::ContactReader {
 
 constexpr std::uint32_t today = 20'514;  // 2026-03-02
 
-// Kept when it is asked, told of later, as the store does.
+policy::LinkKeys link_keys() {
+  policy::LinkKey key{.id = 1};
+  key.secret.fill(7);
+  key.secret.back() = 8;
+  return *policy::LinkKeys::create({key});
+}
+
+// On record when it is asked; it is told of later.
 class ScriptedReturns final : public policy::ReturnContexts {
  public:
   explicit ScriptedReturns(const Script& script)
       : fails_(script.has("contexts-fail")), keyless_(script.has("no-keys")) {
-    policy::LinkKey key{.id = 1};
-    key.secret.fill(7);
-    key.secret.back() = 8;
-    tokens_ = std::make_shared<const policy::ReturnTokens>(*policy::LinkKeys::create({key}));
+    tokens_ = std::make_shared<const policy::ReturnTokens>(link_keys());
   }
   std::shared_ptr<const policy::ReturnTokens> tokens() override {
     return keyless_ ? nullptr : tokens_;
@@ -185,9 +189,10 @@ class ScriptedReturns final : public policy::ReturnContexts {
   }
   // The line with its tokens; nothing where one of them is not on record.
   [[nodiscard]] std::optional<std::string> expand(std::string line) {
-    for (auto begin = line.find('{'); begin != line.npos; begin = line.find('{', begin)) {
+    for (const std::string_view kind : {"{bounce ", "{unsubscribe "}) {
+      const auto begin = line.find(kind);
       const auto end = line.find('}', begin);
-      if (end == line.npos) break;
+      if (begin == line.npos || end == line.npos) continue;
       const auto token = token_of(line.substr(begin + 1, end - begin - 1));
       if (!token) return std::nullopt;
       line.replace(begin, end - begin + 1, *token);
@@ -399,6 +404,7 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
     if (const auto keep = argument(script, "keep", ""); !keep.empty()) config.keep = {keep};
     settings->returns = std::make_shared<const proxy::ReturnRules>(config);
   }
+  if (script.has("links")) settings->links_url = "https://unsub.example";
   if (script.has("split")) settings->split_connections = 1;
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
@@ -506,6 +512,9 @@ Outcome play(const Script& script, const Variation& variation) {
       scene.context.poll();
       scene.context.restart();
     }
+    const proxy::LinkKeySource keys = [] {
+      return std::make_shared<const policy::LinkKeys>(link_keys());
+    };
     std::array<char, 4096> buffer{};
     auto [to_gate, from_gate] = pair();
     proxy::Session session(
@@ -517,6 +526,7 @@ Outcome play(const Script& script, const Variation& variation) {
          .findings = findings,
          .clock = &fixed_clock,
          .traffic = &traffic,
+         .link_keys = &keys,
          .contexts = &scene.returns},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {

@@ -19,6 +19,7 @@
 //   stream "list" with the list_id news.example
 //   @ contexts-fail                     what return addresses stand for cannot be put on record
 //   @ no-keys                           the keys of return addresses are not known
+//   @ links                             marketing mail gets one-click links
 //   @ split                             copies are made, one after the other
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
