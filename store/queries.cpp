@@ -224,7 +224,7 @@ Result<Stats> Store::stats(Time now) const {
       if (table == tables.digests) stats.hashed = size->entries;
       if (table == tables.events) stats.events = size->entries;
     }
-    for (const auto& table : {tables.ledger, tables.reports, tables.return_mail}) {
+    for (const auto& table : {tables.ledger, tables.contexts, tables.reports, tables.return_mail}) {
       if (!table) continue;
       auto size = txn->size(*table);
       if (!size) return std::unexpected(size.error());

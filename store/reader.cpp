@@ -11,8 +11,11 @@ namespace {
 
 class Reader final : public policy::ContactReader {
  public:
-  Reader(Txn txn, const Tables& tables, Lookup lookup)
-      : txn_(std::move(txn)), tables_(tables), lookup_(std::move(lookup)) {}
+  Reader(Txn txn, const Tables& tables, Lookup lookup, KeyHasher hasher)
+      : txn_(std::move(txn)),
+        tables_(tables),
+        lookup_(std::move(lookup)),
+        hasher_(std::move(hasher)) {}
 
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
@@ -41,6 +44,10 @@ class Reader final : public policy::ContactReader {
     return policy::note_of(*placed->evidence, side.note);
   }
 
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    return hasher_(address.text);
+  }
+
  private:
   // A snapshot that is held keeps the pages of every later change from being used again.
   class Rest {
@@ -57,6 +64,7 @@ class Reader final : public policy::ContactReader {
   Txn txn_;
   Tables tables_;
   Lookup lookup_;
+  KeyHasher hasher_;
 };
 
 }  // namespace
@@ -65,12 +73,14 @@ Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env, const
                                                            const HashKey& key) {
   auto hasher = KeyHasher::create(key);
   if (!hasher) return std::unexpected(hasher.error());
+  auto own = hasher->clone();
+  if (!own) return std::unexpected(own.error());
   auto txn = Txn::read(env);
   if (!txn) return std::unexpected(txn.error());
   auto lookup = Lookup::open(*txn, tables, std::move(*hasher), Lookup::Of::read_transaction);
   if (!lookup) return std::unexpected(lookup.error());
   txn->reset();
-  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup));
+  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup), std::move(*own));
 }
 
 }  // namespace postern::store

@@ -22,6 +22,7 @@ struct LaterTable {
 };
 constexpr std::array later_tables{
     LaterTable{"ledger", &Tables::ledger},
+    LaterTable{"contexts", &Tables::contexts},
     LaterTable{"reports", &Tables::reports},
     LaterTable{"return-mail", &Tables::return_mail},
 };

@@ -34,6 +34,8 @@ struct Tables {
   // Copies of messages that the upstream took (ledger.h); none where an earlier program made the
   // store, and nobody has opened it for writing since.
   std::optional<Table> ledger;
+  // Hash -> the context of return addresses (policy/return_contexts.h); none likewise.
+  std::optional<Table> contexts;
   // As the ledger: since format 3.
   std::optional<Table> reports;      // reports that were taken (reports.h)
   std::optional<Table> return_mail;  // mail that was not understood (kept_mail.h)
