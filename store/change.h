@@ -80,8 +80,8 @@ struct NoteReturn {
                                      // its hash is `ref`
   policy::ReturnEvidence evidence;
   policy::BounceClass bounce_class = policy::BounceClass::soft;
-  bool replied = false;  // a person answered: a sign of life, whatever the type
-  // A refusal in the session, not mail: one note a contact, reason and day (UTC), and no digest.
+  bool replied = false;  // of the type `unknown`: a person answered, a sign of life
+  // A refusal in the session (a 4xx is `delayed`): one note a contact, reason and day, no digest.
   bool in_session = false;
   bool history_only = false;  // nothing is held by it: an upstream without authority
   std::string stream;         // of the mail that came back; empty where it is not known

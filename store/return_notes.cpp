@@ -148,7 +148,8 @@ class ReturnNote {
     if (!change_.in_session) {
       return batch_.hasher()({"report ", ref, text_of(change_.digest)});
     }
-    return batch_.hasher()({"refusal ", ref, to_string(change_.evidence.reason), " ",
+    return batch_.hasher()({"refusal ", ref, to_string(change_.evidence.type), " ",
+                            to_string(change_.evidence.reason), " ",
                             to_string(change_.bounce_class), " ", format_date(now_)});
   }
 
@@ -170,8 +171,10 @@ class ReturnNote {
     return {};
   }
 
+  // Who asks twice left once.
   Result<void> count_row() {
     if (!meaning_.counted) return {};
+    if (meaning_.hold == HoldKind::unsubscribed && stands(HoldKind::unsubscribed)) return {};
     return count(batch_.txn(), batch_.tables(), change_.ref, change_.stream, change_.campaign,
                  *meaning_.counted, "", now_);
   }

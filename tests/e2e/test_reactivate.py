@@ -32,7 +32,7 @@ def test_a_bounce_is_refused_until_it_is_lifted_once(new_gate, upstream):
     gate = bounced(new_gate(upstream.address)).start()
     refused = rcpt(gate, "closed@example.com")
     assert refused.code == 550
-    assert "earlier mail bounced on 2026-03-01: 5.2.1 550 closed for good" in str(refused)
+    assert "earlier mail bounced on 2026-03-01: 5.2.1 550 closed for good" in refused.text
 
     look = gate.run("reactivate", "closed@example.com", expect=1).stdout
     assert "not-accepting, 5.2.1" in look and "2026-03-01" in look and "10 left" in look

@@ -160,6 +160,7 @@ TEST_CASE("by mail somebody leaves the stream of the mail, or every marketing on
   CHECK(contact_of(*store, "a@x.example").holds.at(1).scope == marketing());
   mail.digest[0] = 3;
   CHECK_FALSE(apply(*store, mail).placed);
+  CHECK(counted(*store, TrafficResult::unsubscribed) == 2);
   CHECK(*store->stream_names() == std::vector<std::string>{"news"});
   mail.stream = std::string(65, 'x');
   mail.digest[0] = 4;
