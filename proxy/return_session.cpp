@@ -76,9 +76,9 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
                  check_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
-      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)}, settings_->return_mail->domain,
-             *context_.contexts, settings_->streams->null_sender(), context_.clock,
-             settings_->counts.get()) {}
+      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)},
+             settings_->return_mail->domain, *context_.contexts, settings_->streams->null_sender(),
+             context_.clock, settings_->counts.get()) {}
 
 // What is passed on has to suit the upstream.
 Capabilities ReturnSession::offered() const {

@@ -68,7 +68,7 @@ struct SessionContext {
   policy::TrafficLog* traffic = nullptr;     // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;          // null: a retry sends every copy again
   const LinkKeySource* link_keys = nullptr;  // null: no links
-  policy::Returns* returns = nullptr;          // null: nobody reads return mail
+  policy::Returns* returns = nullptr;        // null: nobody reads return mail
   policy::ReturnContexts* contexts = nullptr;  // null: no return domain
 };
 
