@@ -79,6 +79,12 @@ bool within(const CodePattern::Range& range, int value) {
 
 }  // namespace
 
+int EnhancedCode::detail() const {
+  if (parts[1] == 0 && parts[2] == 0) return 0;
+  const bool expired = parts[1] == 4 && parts[2] == 7;
+  return parts[2] == 0 || expired ? 1 : 2;
+}
+
 std::string to_string(const EnhancedCode& code) {
   return std::to_string(code.parts[0]) + '.' + std::to_string(code.parts[1]) + '.' +
          std::to_string(code.parts[2]);

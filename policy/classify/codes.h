@@ -15,8 +15,9 @@ namespace postern::classify {
 struct EnhancedCode {
   std::array<std::uint16_t, 3> parts{};
 
-  // 0 says nothing (x.0.0), 1 little (x.y.0), 2 something.
-  [[nodiscard]] int detail() const { return parts[2] != 0 ? 2 : (parts[1] != 0 ? 1 : 0); }
+  // 0 says nothing (x.0.0), 1 little (x.y.0; x.4.7: for some reason, until its time was over), 2
+  // something.
+  [[nodiscard]] int detail() const;
   bool operator==(const EnhancedCode&) const = default;
 };
 [[nodiscard]] std::string to_string(const EnhancedCode& code);

@@ -106,8 +106,9 @@ bool RuleSet::fits(const Use& use, std::string_view text, std::size_t begin,
   if (phrases_[use.phrase].role == Role::mta) {
     return stands_as_host(text, begin, end, use.whole_host);
   }
-  return (use.open_left || begins_word(text, begin, end)) &&
-         (use.open_right || ends_word(text, begin, end));
+  if (!use.open_left && !begins_word(text, begin, end)) return false;
+  if (!use.open_right && !ends_word(text, begin, end)) return false;
+  return use.open_left || use.open_right || !within_host_name(text, begin, end);
 }
 
 void RuleSet::find(std::string_view text, bool hosts_only, std::vector<Met>& met) const {
