@@ -150,9 +150,11 @@ std::uint16_t reply_code(std::string_view text) {
   return 0;
 }
 
-bool CodePattern::matches(const EnhancedCode& code) const {
+bool CodePattern::matches(const std::optional<EnhancedCode>& code) const {
+  // Class 0, which no code has, stands for "none".
+  if (!code) return parts[0].last == 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (!within(parts[i], code.parts[i])) return false;
+    if (!within(parts[i], code->parts[i])) return false;
   }
   return true;
 }
@@ -163,6 +165,7 @@ bool CodePattern::matches(std::uint16_t reply) const {
 }
 
 std::optional<CodePattern> parse_status_pattern(std::string_view text) {
+  if (text == "none") return CodePattern{};
   const auto parts = three_parts(text);
   if (!parts) return std::nullopt;
   constexpr std::array<std::uint16_t, 3> most{5, max_subject, max_detail};

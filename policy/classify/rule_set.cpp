@@ -164,8 +164,8 @@ bool RuleSet::applies(const Rule& rule, std::span<const Met> met, const Question
   if (!rule.mta.empty() && !has(Role::mta)) return false;
   if (has(Role::without)) return false;
   if (!rule.status.empty()) {
-    const auto matches = [&](const auto& pattern) { return pattern.matches(*question.status); };
-    if (!question.status || std::ranges::none_of(rule.status, matches)) return false;
+    const auto matches = [&](const auto& pattern) { return pattern.matches(question.status); };
+    if (std::ranges::none_of(rule.status, matches)) return false;
   }
   if (!rule.reply.empty()) {
     const auto matches = [&](const auto& pattern) { return pattern.matches(question.reply); };

@@ -124,6 +124,9 @@ TEST_CASE("patterns of codes") {
   CHECK(status("5.7.606-649", "5.7.649"));
   CHECK_FALSE(status("5.7.606-649", "5.7.650"));
   CHECK(status("5.*.*", "5.7.999"));
+  CHECK(parse_status_pattern("none")->matches(std::optional<EnhancedCode>()));
+  CHECK_FALSE(status("none", "5.1.1"));
+  CHECK_FALSE(parse_status_pattern("*.*.*")->matches(std::optional<EnhancedCode>()));
   const auto reply = [](std::string_view pattern, std::uint16_t code) {
     return parse_reply_pattern(pattern)->matches(code);
   };
