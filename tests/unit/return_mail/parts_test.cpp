@@ -134,7 +134,7 @@ TEST_CASE("encodings and character sets") {
   CHECK(decode_transfer("a=3Db=\nc", "quoted-printable") == "a=bc");
   CHECK(decode_transfer("a=3D", "8bit") == "a=3D");
   CHECK(to_utf8("\x93\x8c\x8b\x9e", "Shift_JIS") == "東京");
-  CHECK(to_utf8("\x1b$BElkE\x1b(B", "") == "東電");
+  CHECK(to_utf8("\x1b$BEl5~\x1b(B", "") == "東京");
   CHECK(to_utf8("\xe5", "iso-8859-1") == "å");
   CHECK(to_utf8("gr\xc3\xbc\xc3\x9f", "no-such-set") == "grüß");
   CHECK(to_utf8("+AD0-", "unicode-1-1-utf-7") == "=");
@@ -144,7 +144,7 @@ TEST_CASE("encodings and character sets") {
 
 TEST_CASE("HTML as text") {
   CHECK(html_to_text("<p>a &amp; b</p><style>x{}</style>c<br>d &#233; &lt;e@f.example&gt;") ==
-        "\na & bc\nd é <e@f.example>");
+        "\na & b\n\nc\nd é <e@f.example>");
   CHECK(html_to_text("<e@f.example>") == "<e@f.example>");
   CHECK(html_to_text("a<!-- b") == "a");
 }
