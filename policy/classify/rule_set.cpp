@@ -109,6 +109,7 @@ bool RuleSet::fits(const Use& use, const Place& place) const {
 }
 
 void RuleSet::find(std::string_view text, bool hosts_only, std::vector<Met>& met) const {
+  if (text.empty()) return;
   std::vector<Seen> seen;
   // How many fragments of each phrase may have been met: a later one alone is nothing.
   std::vector<std::uint16_t> reached(phrases_.size());
