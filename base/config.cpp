@@ -1,5 +1,6 @@
 #include "base/config.h"
 
+#include "base/config_return_path.h"
 #include "base/config_section.h"
 #include "base/config_values.h"
 #include "base/log.h"
@@ -51,7 +52,19 @@ void read_folder(Section& section, std::string_view key, std::filesystem::path& 
   path = text;
 }
 
-void read_listener(Section& section, ListenerConfig& listener, Taken& names, Taken& addresses) {
+void read_role(Section& section, ListenerConfig& listener, const ReturnPathConfig& return_path) {
+  using Role = ListenerConfig::Role;
+  section.choice<Role>("role", listener.role,
+                       {{"relay", Role::relay}, {"return-path", Role::return_path}}, {"policy"});
+  if (listener.role == Role::return_path && return_path.domain.empty()) {
+    section.problem(section.line("role"), "role",
+                    "there is no domain whose mail it could take: set domain in [return_path], as "
+                    "in \"bounce.example.com\"");
+  }
+}
+
+void read_listener(Section& section, ListenerConfig& listener, const ReturnPathConfig& return_path,
+                   Taken& names, Taken& addresses) {
   section.text("name", listener.name);
   section.report(section.line("name"), "name", config::check_name(listener.name));
   section.report(section.line("name"), "name", names.take(listener.name, section.line("name")));
@@ -60,7 +73,7 @@ void read_listener(Section& section, ListenerConfig& listener, Taken& names, Tak
     section.report(section.line("address"), "address",
                    addresses.take(to_string(listener.address), section.line("address")));
   }
-  section.only("role", "relay", {"return-path", "policy"});
+  read_role(section, listener, return_path);
   section.only("tls", "off", {"starttls", "implicit"});
   section.only("certificate", "", {});
   section.only("key", "", {});
@@ -93,13 +106,19 @@ void read_upstream(Section& section, UpstreamConfig& upstream,
   section.number("connections", upstream.connections, 1, 100'000);
   section.duration("idle_close", upstream.idle_close, std::chrono::milliseconds{0});
   section.number("split_connections", upstream.split_connections, 1, 100);
+  section.flag("authoritative", upstream.authoritative);
 }
 
 void read_listeners_of(Section& section, StreamConfig& stream, const Config& config) {
   section.each_text("listener", [&](std::string_view text, std::uint32_t line) {
     stream.listener.emplace_back(text);
     std::vector<std::string> names;
-    for (const auto& listener : config.listeners) names.push_back(listener.name);
+    for (const auto& listener : config.listeners) {
+      if (listener.role == ListenerConfig::Role::relay) names.push_back(listener.name);
+      if (listener.role == ListenerConfig::Role::relay || listener.name != text) continue;
+      return section.problem(line, "listener",
+                             fmt::format("'{}' takes return mail, which is in no stream", text));
+    }
     if (std::ranges::find(names, text) != names.end()) return;
     section.problem(line, "listener",
                     fmt::format("no [[listener]] is named '{}'; there are: {}", printable(text, 60),
@@ -154,7 +173,7 @@ void read_stream(Section& section, StreamConfig& stream, const Config& config, T
   section.text("feedback_id", stream.feedback_id);
   section.report(section.line("feedback_id"), "feedback_id",
                  config::check_feedback_id(stream.feedback_id));
-  section.only("return_path", "off", {"domain"});
+  config::read_return_path_of(section, stream, config.return_path);
 }
 
 void read_provider(Section& section, ProviderConfig& provider, Taken& domains) {
@@ -362,11 +381,13 @@ void read_top(Section& top, Config& config) {
   }
   top.number("threads", config.threads, 0, 1'024);
   top.table("store", [&](Section& section) { read_store(section, config); });
+  top.table("return_path",
+            [&](Section& section) { config::read_return_path(section, config.return_path); });
   Taken listener_names;
   Taken addresses;
   top.tables("listener", [&](Section& section) {
     auto& listener = config.listeners.emplace_back(default_listener());
-    read_listener(section, listener, listener_names, addresses);
+    read_listener(section, listener, config.return_path, listener_names, addresses);
   });
   if (config.listeners.empty()) config.listeners.push_back(default_listener());
   top.table("upstream",
@@ -391,11 +412,6 @@ void read_top(Section& top, Config& config) {
   top.table("log", [&](Section& section) { read_log(section, config); });
   top.table("unsubscribe",
             [&](Section& section) { read_unsubscribe(section, config.unsubscribe); });
-  top.table("return_path", [](Section& section) {
-    section.only("domain", "", {});
-    section.only_false("forward");
-    section.only("complaints", "", {});
-  });
   top.table("web", [&](Section& section) { read_web(section, config.web); });
   top.table("admin", [&](Section& section) { read_admin(section, config.admin); });
   check_pages(top, config);
@@ -479,7 +495,8 @@ std::expected<Config, Problems> load_config(const std::filesystem::path& file) {
   auto config = parse_config(text);
   if (!config) return config;
   if (config->hostname.empty()) config->hostname = machine_name();
-  for (auto* path : {&config->web.certificate, &config->web.key, &config->unsubscribe.logo}) {
+  for (auto* path : {&config->web.certificate, &config->web.key, &config->unsubscribe.logo,
+                     &config->return_path.rules}) {
     if (!path->empty()) *path = file.parent_path() / *path;
   }
   return config;

@@ -18,12 +18,15 @@
 namespace postern {
 
 struct ListenerConfig {
+  // return_path: takes return mail, and relays nothing.
+  enum class Role : std::uint8_t { relay, return_path };
   std::string name = "relay";
   Endpoint address{"127.0.0.1", 2525};
   // May relay; nobody else may.
   std::vector<Network> trusted;
   // The Received: line of RFC 5321 section 4.4.
   bool received_header = true;
+  Role role = Role::relay;
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
@@ -32,6 +35,8 @@ struct UpstreamConfig {
   std::uint32_t connections = 100;             // at most, over all threads
   std::chrono::milliseconds idle_close{4000};  // an idle pooled connection is closed after this
   std::uint32_t split_connections = 4;         // at once, for one message's copies
+  // It knows the mailboxes that it refuses: what it says of one is evidence, like a bounce.
+  bool authoritative = false;
   friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
 };
 
@@ -40,6 +45,8 @@ struct StreamConfig {
   enum class ConsentRule : std::uint8_t { opt_out, opt_in };
   // Of marketing mail, where links can be made. add: one that is there stays.
   enum class ListUnsubscribe : std::uint8_t { off, add, replace };
+  // The envelope sender. domain: ours, in sessions that authenticated too; off: stays as it is.
+  enum class ReturnPath : std::uint8_t { domain, off };
   std::string name;
   std::string title;        // what people read on the unsubscribe page; empty: the name
   std::string description;  // beside the title, on that page
@@ -53,6 +60,7 @@ struct StreamConfig {
   ListUnsubscribe list_unsubscribe = ListUnsubscribe::add;
   std::string feedback_id;  // added where the message has none; empty: none
   ConsentRule consent = ConsentRule::opt_out;
+  std::optional<ReturnPath> return_path;  // none: as [return_path] has it
   friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
 };
 
@@ -108,6 +116,23 @@ struct UnsubscribeConfig {
   friend bool operator==(const UnsubscribeConfig&, const UnsubscribeConfig&) = default;
 };
 
+// Where bounces, complaints and replies come home to.
+struct ReturnPathConfig {
+  std::string domain;   // A-labels, lower case; empty: envelope senders stay as they are
+  bool forward = true;  // pass return mail on to the original sender
+  std::string complaints = "complaints";  // local part, lower case; empty: none
+  std::vector<std::string> keep;          // patterns of senders that stay as they are
+  std::chrono::milliseconds valid_for{std::chrono::days{30}};  // of return addresses
+  // Trusted peers of the listener bring mail for any address, and it is believed without a token.
+  bool mailbox_evidence = false;
+  std::filesystem::path rules;  // the operator's, that say what a bounce means; empty: none
+  // So many soft bounces, on so many days, within that time, make a hold.
+  std::uint32_t soft_bounces = 5;
+  std::uint32_t soft_days = 3;
+  std::chrono::milliseconds soft_within{std::chrono::days{30}};
+  friend bool operator==(const ReturnPathConfig&, const ReturnPathConfig&) = default;
+};
+
 // RFC 5321 section 4.5.3.2, unless configured.
 struct TimeoutConfig {
   std::chrono::milliseconds command{std::chrono::minutes{5}};  // the client's next command
@@ -150,6 +175,7 @@ struct Config {
   WebConfig web;
   AdminConfig admin;
   UnsubscribeConfig unsubscribe;
+  ReturnPathConfig return_path;
   TimeoutConfig timeouts;
   LimitConfig limits;
   std::uint32_t threads = 0;  // 0: one for each core
@@ -171,8 +197,9 @@ struct ConfigProblem {
 // The configuration, or every problem that it has (not just the first), by line. Touches nothing
 // but the text: an empty hostname stays empty.
 [[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view text);
-// Reads the file, gives an empty hostname the machine's name, and takes the paths of [web] and
-// [unsubscribe] from the file's folder; a file that cannot be read is one problem with line 0.
+// Reads the file, gives an empty hostname the machine's name, and takes the paths of [web],
+// [unsubscribe] and [return_path] from the file's folder; a file that cannot be read is one problem
+// with line 0.
 [[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> load_config(
     const std::filesystem::path& file);
 

@@ -1,6 +1,6 @@
 // Reads one table of a TOML file key by key into typed variables, and collects what is wrong with
 // them; what nobody asked for is unknown. An absent key leaves its variable as it was. Included by
-// config.cpp alone, for toml++ is expensive to compile.
+// config.cpp and policy/classify/rule_file.cpp alone, for toml++ is expensive to compile.
 #pragma once
 
 #include "base/config.h"
@@ -67,6 +67,7 @@ class Section {
     const auto* node = table_.get(key);
     return node == nullptr ? line() : line_of(*node);
   }
+  [[nodiscard]] bool has(std::string_view key) { return find(key) != nullptr; }
   void problem(std::uint32_t at, std::string_view key, std::string text) {
     problems_.push_back({at, dotted(key), std::move(text)});
   }
@@ -130,9 +131,11 @@ class Section {
     out = *parsed;
   }
 
+  // `later`: what a later build takes besides.
   template <class T>
   void choice(std::string_view key, T& out,
-              std::initializer_list<std::pair<std::string_view, T>> allowed) {
+              std::initializer_list<std::pair<std::string_view, T>> allowed,
+              std::initializer_list<std::string_view> later = {}) {
     std::vector<std::string> names;
     for (const auto& [name, value] : allowed) names.push_back(quoted(name));
     const auto expected = fmt::format("{}", fmt::join(names, " or "));
@@ -144,9 +147,10 @@ class Section {
         return;
       }
     }
-    problem(
-        line(key), key,
-        fmt::format("\"{}\" is no value of it; allowed: {}", printable(*written, 60), expected));
+    const bool known = std::ranges::find(later, *written) != later.end();
+    problem(line(key), key,
+            fmt::format("\"{}\" is {}; allowed: {}", printable(*written, 60),
+                        known ? "not in this build" : "no value of it", expected));
   }
 
   void endpoint(std::string_view key, Endpoint& out) {

@@ -118,6 +118,32 @@ std::string check_sender_pattern(std::string_view pattern) {
   return {};
 }
 
+std::string check_return_domain(std::string_view domain) {
+  constexpr std::size_t longest = 190;
+  if (domain.size() > longest) {
+    return fmt::format("longer than {} octets: no address would have room for it", longest);
+  }
+  return check_domain(domain);
+}
+
+std::string check_complaints(std::string_view local_part) {
+  constexpr std::size_t longest = 40;
+  if (local_part.empty()) return {};
+  if (equal_nocase(local_part, "postmaster")) {
+    return "'postmaster' is taken: its mail is passed on to a person";
+  }
+  const bool dots_apart =
+      !local_part.starts_with('.') && !local_part.ends_with('.') && !local_part.contains("..");
+  if (local_part.size() <= longest && dots_apart &&
+      std::ranges::all_of(local_part, is_name_character)) {
+    return {};
+  }
+  return fmt::format(
+      "'{}' is no local part of ours: at most {} letters, digits, '.', '_' and '-', as in "
+      "\"complaints\"",
+      printable(local_part, 80), longest);
+}
+
 std::string check_domain(std::string_view domain) {
   const auto shown = printable(domain, 80);
   if (!is_ascii(domain)) {

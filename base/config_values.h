@@ -23,6 +23,12 @@ inline constexpr std::size_t max_name = 64;  // of a stream, listener or source,
 [[nodiscard]] std::string check_field_name(std::string_view name);
 // A pattern of envelope senders: "*@news.example.com", "bounce-*@example.com".
 [[nodiscard]] std::string check_sender_pattern(std::string_view pattern);
+// The domain of return addresses: as below, and short enough for a path that begins with 61 octets
+// of its own (RFC 5321 section 4.5.3.1.3).
+[[nodiscard]] std::string check_return_domain(std::string_view domain);
+// A local part of the return domain: letters, digits, ".", "_" and "-", not "postmaster", which is
+// always there; empty is none.
+[[nodiscard]] std::string check_complaints(std::string_view local_part);
 // A domain in the form in which addresses are compared: A-labels, lower case.
 [[nodiscard]] std::string check_domain(std::string_view domain);
 

@@ -9,6 +9,7 @@
 #include "policy/stream.h"
 #include "web/site.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -78,6 +79,30 @@ void name_links_without_pages(const std::string& file, const Config& config) {
                   file));
 }
 
+bool has_return_listener(const Config& config) {
+  return std::ranges::any_of(config.listeners, [](const ListenerConfig& listener) {
+    return listener.role == ListenerConfig::Role::return_path;
+  });
+}
+
+void name_odd_return_path(const std::string& file, const Config& config) {
+  const auto& domain = config.return_path.domain;
+  if (domain.empty()) return;
+  if (!has_return_listener(config)) {
+    say(
+        fmt::format("{}: note: return_path.domain: bounces come to whoever is the MX of {}; nobody "
+                    "here takes them (no [[listener]] has role = \"return-path\")",
+                    file, domain));
+  }
+  if (domain == config.hostname || config.hostname.ends_with("." + domain)) {
+    say(
+        fmt::format("{}: warning: return_path.domain: {} looks like a domain that people have "
+                    "mailboxes in, and all its mail is taken for return mail: use one of its own, "
+                    "as in bounce.{}",
+                    file, domain, domain));
+  }
+}
+
 void say_problems(const std::string& file, const std::vector<ConfigProblem>& problems) {
   for (const auto& problem : problems) say(to_string(problem, file));
 }
@@ -104,6 +129,7 @@ int check_config(const CheckConfigOptions& options) {
   name_missing_folders(file, *config);
   name_unfit_files(file, *config);
   name_links_without_pages(file, *config);
+  name_odd_return_path(file, *config);
   if (const auto named = name_unknown_streams(file, *config); !named) {
     warn("the store's streams could not be looked at: " + named.error().text);
   }

@@ -30,6 +30,12 @@ class StoreKeeper::Reader final : public policy::ContactReader {
     return reader_->note(event);
   }
 
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    follow();
+    if (!reader_) return fail(Errc::io, problem_);
+    return reader_->ref(address);
+  }
+
   // A reader that could not be had (every slot taken) is asked for again.
   void refresh() override {
     follow();

@@ -1,4 +1,5 @@
-# cmake -DFILES=a;b -DOUT=embedded.cpp -P embed.cmake: the files' octets as the table of web/embedded.h.
+# cmake -DFILES=a;b -DPART=web -DNAMESPACE=postern::web -DOUT=embedded.cpp -P embed.cmake: the files' octets as the table of
+# PART/embedded.h.
 set(arrays "")
 set(table "")
 set(index 0)
@@ -9,9 +10,9 @@ foreach(file IN LISTS FILES)
   string(APPEND table "    {\"${file}\", {reinterpret_cast<const char*>(file_${index}), sizeof file_${index}}},\n")
   math(EXPR index "${index} + 1")
 endforeach()
-file(WRITE ${OUT} "#include \"web/embedded.h\"
+file(WRITE ${OUT} "#include \"${PART}/embedded.h\"
 
-namespace postern::web {
+namespace ${NAMESPACE} {
 namespace {
 ${arrays}
 const EmbeddedFile files[] = {
@@ -20,5 +21,5 @@ ${table}};
 
 std::span<const EmbeddedFile> embedded_files() { return files; }
 
-}  // namespace postern::web
+}  // namespace ${NAMESPACE}
 ")

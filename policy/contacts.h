@@ -23,6 +23,9 @@ class ContactReader {
   // erased.
   [[nodiscard]] virtual Result<std::string> note(const EventId& event) = 0;
 
+  // What the store knows the contact by, whether or not anything is known of it.
+  [[nodiscard]] virtual Result<ContactRef> ref(const CanonicalAddress& address) = 0;
+
   // Once a second, on the reader's thread: lets go of a store that was replaced.
   virtual void refresh() {}
 };

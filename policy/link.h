@@ -68,6 +68,9 @@ class LinkKeys {
   [[nodiscard]] std::optional<std::string> open(std::string_view purpose, std::string_view token,
                                                 Time now) const;
 
+  // Oldest first: for what derives keys of its own from them.
+  [[nodiscard]] const std::vector<LinkKey>& all() const { return keys_; }
+
  private:
   enum class Kind : std::uint8_t;
   LinkKeys(std::vector<LinkKey> keys, std::shared_ptr<EVP_CIPHER> cipher)

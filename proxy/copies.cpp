@@ -72,7 +72,7 @@ struct Copies::Progress {
   }
 };
 
-Copies::Copies(Context context, const Transaction& transaction, const DeliveryPlan& plan,
+Copies::Copies(Context context, const Transaction& transaction, const CopyPlan& plan,
                const HeldMessage& body, const std::array<std::uint8_t, 32>& digest)
     : context_(context), transaction_(transaction), plan_(plan), body_(body) {
   const auto& recipients = transaction_.recipients_told;

@@ -5,7 +5,7 @@
 
 #include "base/time.h"
 #include "policy/ledger.h"
-#include "proxy/delivery_plan.h"
+#include "proxy/copy_plan.h"
 #include "proxy/held_message.h"
 #include "proxy/late_report.h"
 #include "proxy/pool.h"
@@ -39,7 +39,7 @@ class Copies {
     std::chrono::steady_clock::time_point until{};  // no further copy is begun then
   };
   // All of them outlive it. `digest`: of the message as the client sent it.
-  Copies(Context context, const Transaction& transaction, const DeliveryPlan& plan,
+  Copies(Context context, const Transaction& transaction, const CopyPlan& plan,
          const HeldMessage& body, const std::array<std::uint8_t, 32>& digest);
 
   struct Outcome {
@@ -99,7 +99,7 @@ class Copies {
 
   Context context_;
   const Transaction& transaction_;
-  const DeliveryPlan& plan_;
+  const CopyPlan& plan_;
   const HeldMessage& body_;
   std::vector<Copy> copies_;
   std::size_t next_ = 0;

@@ -5,6 +5,7 @@
 
 #include "policy/link.h"
 #include "policy/stream.h"
+#include "proxy/copy_plan.h"
 #include "proxy/dialogue.h"
 #include "proxy/header_edit.h"
 #include "proxy/message.h"
@@ -24,7 +25,7 @@ struct LinkMaking {
   std::uint32_t day = 0;  // since 1970, UTC
 };
 
-class DeliveryPlan final : public SectionEditor {
+class DeliveryPlan final : public SectionEditor, public CopyPlan {
  public:
   // All of them outlive it. `trace`: our Received: line, or empty.
   DeliveryPlan(const Transaction& transaction, const policy::Streams& streams,
@@ -39,19 +40,13 @@ class DeliveryPlan final : public SectionEditor {
   // The stream wants one in the message, ours or the sender's.
   [[nodiscard]] bool wants_list_unsubscribe() const { return wants_list_unsubscribe_; }
 
-  struct Late {
-    std::size_t recipient = 0;  // of the transaction's recipients_told
-    wire::Reply reply;
-  };
   // Whom the gate refuses for the stream that the message turned out to be in.
-  [[nodiscard]] const std::vector<Late>& late() const { return late_; }
+  [[nodiscard]] const std::vector<Late>& late() const override { return late_; }
   [[nodiscard]] std::vector<policy::Passages::Passage> take_refused() {
     return std::move(refused_);
   }
-  // Where the message is held: the header section of that recipient's copy.
-  [[nodiscard]] std::string section_of(const Recipient& recipient) const;
-  // As it came.
-  [[nodiscard]] const std::string& section() const { return section_; }
+  [[nodiscard]] std::string section_of(const Recipient& recipient) const override;
+  [[nodiscard]] const std::string& section() const override { return section_; }
 
  private:
   void find_stream(std::string_view section);

@@ -54,6 +54,16 @@ constexpr std::size_t max_reply_octets = 32UL * 1024;
 
 }  // namespace
 
+Answers accept_all(const Plan& plan) {
+  Answers answers;
+  if (plan.mail_end != 0) answers.mail = make_reply(250, "2.1.0", "Ok");
+  for (const auto& forward : plan.forwards) {
+    answers.replies.push_back(forward.what == Plan::Asked::data ? make_reply(354, "", "go ahead")
+                                                                : make_reply(250, "2.1.5", "Ok"));
+  }
+  return answers;
+}
+
 Reply Dialogue::greeting() const {
   return make_reply(220, "", fmt::format("{} ESMTP Postern", rules_.hostname));
 }

@@ -76,6 +76,9 @@ struct Answers {
   bool gone = false;  // it failed because the connection was gone, not by what it said
 };
 
+// What an upstream would say, said here: yes to everything.
+[[nodiscard]] Answers accept_all(const Plan& plan);
+
 class Dialogue {
  public:
   struct Rules {
@@ -117,6 +120,7 @@ class Dialogue {
   void end_transaction() { end_transaction(Ending{}); }
 
   [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
+  [[nodiscard]] const std::string& hostname() const { return rules_.hostname; }
   [[nodiscard]] const std::string& helo() const { return helo_; }
   [[nodiscard]] bool extended() const { return extended_; }
 

@@ -99,6 +99,11 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
   std::vector<tcp::endpoint> addresses;
   for (const auto& listener : config.listeners) {
+    if (listener.role == ListenerConfig::Role::return_path) {
+      return fail(
+          Errc::unsupported,
+          fmt::format("listener {}: role \"return-path\" is not in this build", listener.name));
+    }
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());
     const auto other =

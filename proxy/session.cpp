@@ -19,13 +19,6 @@ using wire::Reply;
 
 namespace {
 
-// For the last word to a client that may not be reading any more.
-constexpr std::chrono::seconds farewell_limit{5};
-// What a session keeps of its input while it waits for more.
-constexpr std::size_t idle_capacity = 512;
-// Commands are short: what is read of them at a time bounds what a client that does not read its
-// replies can cost.
-constexpr std::size_t command_read = 64UL * 1024;
 // Copies of a message whose 250 the client may not have read (DESIGN.md 6).
 constexpr std::chrono::hours on_record_unread{1};
 // Of a message's copies: a client waits ten minutes for the reply to its end (RFC 5321 section
@@ -43,9 +36,11 @@ bool may_relay(const SessionSettings& settings, const IpAddress& peer) {
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
-    : id_(std::move(id)),
-      client_(std::move(client)),
-      peer_(peer),
+    : ClientSide(std::move(id), std::move(client), peer, context.buffer,
+                 {.hostname = settings->hostname,
+                  .max_recipients = settings->limits.recipients,
+                  .max_errors = settings->limits.errors},
+                 gatekeeper_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,
@@ -54,39 +49,26 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .listener = settings_->listener,
                    .links = context_.link_keys != nullptr && !settings_->links_url.empty()},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
-                  context_.traffic, settings_->counts.get()),
-      dialogue_({.hostname = settings_->hostname,
-                 .max_recipients = settings_->limits.recipients,
-                 .max_errors = settings_->limits.errors},
-                gatekeeper_) {}
+                  context_.traffic, settings_->counts.get()) {}
 
 void Session::drain() {
-  draining_ = true;
-  if (awaiting_command_) {
-    client_->cancel();
-  } else if (upstream_ && !relaying_) {
-    upstream_->cancel();
-  }
+  ClientSide::drain();
+  if (!awaiting_command_ && upstream_ && !relaying_) upstream_->cancel();
 }
 
 awaitable<void> Session::run() {
   bool open = co_await send(dialogue_.greeting().text);
   while (open && !draining_) {
-    Plan plan = take({});
+    Plan plan = take({}, context_.pool.offered());
     if (plan.replies.empty()) {
-      awaiting_command_ = true;
-      const auto got = co_await receive(settings_->timeouts.command, command_read);
-      awaiting_command_ = false;
+      const auto got = co_await receive_commands();
       if (!got) {
-        co_await farewell(got.error());
         open = false;
         break;
       }
       // The client goes on: it has read what we said.
       release_copies({});
-      if (log::enabled(log::Level::debug))
-        log::debug(fmt::format("{} -> {}", id_, printable(*got, 2000)));
-      plan = take(*got);
+      plan = take(*got, context_.pool.offered());
     }
     if (!plan.replies.empty()) open = co_await serve(std::move(plan));
   }
@@ -97,35 +79,6 @@ awaitable<void> Session::run() {
   client_->close();
 }
 
-Plan Session::take(std::string_view octets) {
-  const bool direct = pending_.empty();
-  if (!direct) pending_ += octets;
-  std::string_view input = direct ? octets : std::string_view(pending_);
-  const auto before = input.size();
-  Plan plan = dialogue_.take(input, context_.pool.offered());
-  if (direct) {
-    pending_ = input;
-  } else {
-    pending_.erase(0, before - input.size());
-  }
-  if (pending_.capacity() > pending_.size() + idle_capacity) pending_.shrink_to_fit();
-  return plan;
-}
-
-// The view is into the thread's buffer: it must be used up before the next co_await.
-awaitable<Result<std::string_view>> Session::receive(std::chrono::milliseconds limit,
-                                                     std::size_t at_most) {
-  const auto buffer = context_.buffer.first(std::min(at_most, context_.buffer.size()));
-  for (;;) {
-    if (auto ready = co_await client_->wait_readable(limit); !ready)
-      co_return std::unexpected(ready.error());
-    const auto got = client_->read_now(buffer);
-    if (!got) co_return std::unexpected(got.error());
-    if (*got > 0) co_return std::string_view(buffer.data(), *got);
-    if (draining_ && awaiting_command_) co_return fail(Errc::cancelled, "draining");
-  }
-}
-
 awaitable<bool> Session::serve(Plan plan) {
   if (plan.abandons) upstream_.give_back_open();
   Dialogue::Settled settled;
@@ -134,41 +87,13 @@ awaitable<bool> Session::serve(Plan plan) {
   } else if (plan.own_data) {
     settled = dialogue_.settle(plan, {});
   }
-  std::string replies;
-  replies.reserve(plan.reply_octets);
-  for (const auto& reply : plan.replies) replies += reply.text;
-  bool open = !plan.ends_session;
-  if (plan.asks_data && !settled.go_ahead && sent_more()) {
-    // Sent before our 354, so the client meant it as data: it is never read as commands.
-    replies += make_reply(421, "4.7.0", "a message may follow a 354 only").text;
-    open = false;
-  }
-  if (log::enabled(log::Level::debug))
-    log::debug(fmt::format("{} <- {}", id_, printable(trim(replies), 2000)));
-  if (!co_await send(std::move(replies))) {
+  if (!co_await send_replies(plan, settled.go_ahead)) {
     // The upstream may be waiting for data: only closing tells it that none will come.
     if (settled.go_ahead) upstream_.drop();
     co_return false;
   }
   if (settled.go_ahead) co_return co_await relay_message(settled.data_held);
-  co_return open;
-}
-
-// The client did not wait for our answer.
-bool Session::sent_more() {
-  if (!pending_.empty()) return true;
-  const auto got = client_->read_now(context_.buffer);
-  return got && *got > 0;
-}
-
-// The same, and what it sent is kept; a client that is gone has not waited either.
-bool Session::read_ahead() { return is_gone() || !pending_.empty(); }
-
-bool Session::is_gone() {
-  if (!pending_.empty()) return false;
-  const auto got = client_->read_now(context_.buffer.first(command_read));
-  if (got) pending_.assign(context_.buffer.data(), *got);
-  return !got;
+  co_return true;
 }
 
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
@@ -453,26 +378,6 @@ awaitable<Reply> Session::send_copies(Message& message) {
 void Session::release_copies(Time until) {
   if (on_record_.empty() || context_.ledger == nullptr) return;
   context_.ledger->keep_until(std::exchange(on_record_, {}), until);
-}
-
-awaitable<bool> Session::send(std::string octets) {
-  const auto sent = co_await write_all(*client_, octets, settings_->timeouts.command);
-  if (!sent) log::info(fmt::format("{} client: {}", id_, sent.error().text));
-  co_return sent.has_value();
-}
-
-awaitable<void> Session::farewell(Error error) {
-  std::string reply;
-  if (draining_) {
-    reply = make_reply(421, "4.3.2",
-                       fmt::format("{} shutting down, try again later", settings_->hostname))
-                .text;
-  } else if (error.code == Errc::timeout) {
-    reply =
-        make_reply(421, "4.4.2", fmt::format("{} timeout, closing connection", settings_->hostname))
-            .text;
-  }
-  if (!reply.empty()) static_cast<void>(co_await write_all(*client_, reply, farewell_limit));
 }
 
 }  // namespace postern::proxy

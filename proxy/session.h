@@ -10,12 +10,12 @@
 #include "policy/link.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
+#include "proxy/client_side.h"
 #include "proxy/delivery_plan.h"
 #include "proxy/dialogue.h"
 #include "proxy/held_message.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
-#include "proxy/stream.h"
 
 #include <chrono>
 #include <functional>
@@ -58,21 +58,15 @@ struct SessionContext {
   const LinkKeySource* link_keys = nullptr;  // null: no links
 };
 
-class Session {
+class Session final : public ClientSide {
  public:
   Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer, SessionContext context,
           std::shared_ptr<const SessionSettings> settings);
 
-  // Until the client leaves, a deadline passes or the session is drained.
-  [[nodiscard]] boost::asio::awaitable<void> run();
-
-  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
-  void drain();
+  [[nodiscard]] boost::asio::awaitable<void> run() override;
+  void drain() override;
 
  private:
-  [[nodiscard]] Plan take(std::string_view octets);
-  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
-      std::chrono::milliseconds limit, std::size_t at_most);
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
@@ -87,28 +81,16 @@ class Session {
       const MessageFlow& flow, std::span<const std::string_view> pieces);
   [[nodiscard]] LinkMaking links() const;
   void release_copies(Time until);
-  [[nodiscard]] bool sent_more();
-  [[nodiscard]] bool read_ahead();
-  [[nodiscard]] bool is_gone();
   void hold(Message& message, std::span<const std::string_view> pieces);
-  [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
-  [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
   [[nodiscard]] std::string trace() const;
 
-  std::string id_;
-  std::unique_ptr<Stream> client_;
-  IpAddress peer_;
   SessionContext context_;
   std::shared_ptr<const SessionSettings> settings_;
   Gatekeeper gatekeeper_;
-  Dialogue dialogue_;
   Lease upstream_;
-  std::string pending_;  // read, but not yet a whole command
-  bool awaiting_command_ = false;
   // Of the last message: on record until the client shows that it read our 250.
   std::vector<policy::CopyKey> on_record_;
   bool relaying_ = false;  // past DATA
-  bool draining_ = false;
 };
 
 }  // namespace postern::proxy

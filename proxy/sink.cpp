@@ -27,21 +27,6 @@ constexpr Capabilities offered{.pipelining = true,
                                .size = true,
                                .size_limit = max_message};
 
-// As a Maildir holds messages: LF for CRLF, dot-stuffing undone, the final dot gone.
-std::string unstuffed(std::string_view data) {
-  data.remove_suffix(3);
-  std::string text;
-  text.reserve(data.size());
-  while (!data.empty()) {
-    const auto end = data.find("\r\n");
-    std::string_view line = data.substr(0, end);
-    data.remove_prefix(end == std::string_view::npos ? data.size() : end + 2);
-    if (line.starts_with('.')) line.remove_prefix(1);
-    text.append(line).append("\n");
-  }
-  return text;
-}
-
 }  // namespace
 
 const policy::Stream& SinkCheck::stream_of(const policy::Mailbox& /*reverse_path*/) {
@@ -85,17 +70,10 @@ awaitable<bool> SinkSession::send(std::string octets) {
   co_return (co_await write_all(*client_, octets, patience)).has_value();
 }
 
-// What an upstream would say, said here: yes to everything.
 awaitable<bool> SinkSession::serve(Plan plan) {
   Dialogue::Settled settled;
   if (!plan.forwards.empty()) {
-    Answers answers;
-    if (plan.mail_end != 0) answers.mail = make_reply(250, "2.1.0", "Ok");
-    for (const auto& forward : plan.forwards) {
-      answers.replies.push_back(forward.what == Plan::Asked::data ? make_reply(354, "", "go ahead")
-                                                                  : make_reply(250, "2.1.5", "Ok"));
-    }
-    settled = dialogue_.settle(plan, std::move(answers));
+    settled = dialogue_.settle(plan, accept_all(plan));
   }
   std::string replies;
   for (const auto& reply : plan.replies) replies += reply.text;
@@ -123,7 +101,8 @@ awaitable<bool> SinkSession::take_message() {
   }
   std::string kept = fmt::format("Return-Path: <{}>\n", reverse_path);
   for (const auto& recipient : recipients) kept += fmt::format("Delivered-To: {}\n", recipient);
-  kept += unstuffed(message);
+  // As a Maildir holds messages.
+  kept += wire::unstuffed(message, "\n");
   const auto name = maildir_.deliver(kept);
   if (!name) {
     log::error(name.error().text);

@@ -168,7 +168,7 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                   generation->settings->listeners[listener]);
   struct Registered {
     Worker& worker;
-    Session* session;
+    ClientSide* session;
     ~Registered() { worker.sessions_.erase(session); }
   } registered{*this, &session};
   sessions_.insert(&session);

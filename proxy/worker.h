@@ -100,7 +100,7 @@ class Worker {
     boost::asio::ip::tcp::acceptor acceptor;
   };
   std::vector<Door> doors_;
-  std::unordered_set<Session*> sessions_;
+  std::unordered_set<ClientSide*> sessions_;
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer first_lesson_;
   std::uint64_t next_session_ = 0;

@@ -9,6 +9,7 @@
 #include "store/tables.h"
 #include "store/txn.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,7 @@ struct Store::Impl {
   KeyHasher hasher;
   Rules rules;
   policy::CopyKey swept_to;  // how far the search for expired rows of the ledger has come
+  std::array<std::uint8_t, 8> contexts_swept_to{};  // the same of contexts
 
   // Errc::unsupported, of a change to a store that was opened so.
   [[nodiscard]] Error opened_for_reading() const;

@@ -3,8 +3,8 @@
 // of the table, in turn, and removes those that it meets.
 #include "policy/ledger.h"
 
-#include "store/cursor.h"
 #include "store/impl.h"
+#include "store/sweep.h"
 
 #include <algorithm>
 #include <mutex>
@@ -54,33 +54,6 @@ Result<void> apply(Txn& txn, Table ledger, const Row& row, const Store::CopyChan
   return txn.put(ledger, row, out.octets());
 }
 
-// From `from` on, `limit` rows at most, and where it stopped: the next begins there.
-Result<Row> sweep(Txn& txn, Table ledger, const Row& from, std::size_t limit, Time now) {
-  std::vector<Row> expired;
-  Row next{};
-  {
-    auto cursor = Cursor::open(txn, ledger);
-    if (!cursor) return std::unexpected(cursor.error());
-    auto more = cursor->at_or_after(from);
-    for (std::size_t seen = 0; more && *more; more = cursor->next(), ++seen) {
-      Row row{};
-      OctetReader(cursor->key()).raw(row);
-      if (seen == limit) {
-        next = row;
-        break;
-      }
-      auto until = until_of(txn, cursor->value());
-      if (!until) return std::unexpected(until.error());
-      if (*until <= now) expired.push_back(row);
-    }
-    if (!more) return std::unexpected(more.error());
-  }
-  for (const Row& row : expired) {
-    if (auto done = txn.remove(ledger, row); !done) return std::unexpected(done.error());
-  }
-  return next;
-}
-
 }  // namespace
 
 Result<std::vector<bool>> Store::taken(std::span<const policy::CopyKey> copies, Time now) const {
@@ -109,7 +82,12 @@ Result<void> Store::keep_copies(std::span<const CopyChange> changes, Time now) {
     if (!done) return done;
   }
   // Twice as many as may have come: the table cannot outgrow the sweep.
-  auto swept = sweep(*txn, ledger, impl_->swept_to.octets, least_swept + 2 * changes.size(), now);
+  auto swept = sweep(*txn, ledger, impl_->swept_to.octets, least_swept + 2 * changes.size(),
+                     [&](Octets value) -> Result<bool> {
+                       auto until = until_of(*txn, value);
+                       if (!until) return std::unexpected(until.error());
+                       return *until <= now;
+                     });
   if (!swept) return std::unexpected(swept.error());
   if (auto done = txn->commit(); !done) return done;
   impl_->swept_to.octets = *swept;

@@ -218,6 +218,11 @@ Result<Stats> Store::stats(Time now) const {
       stats.bytes_used += size->octets;
       stats.copies = size->entries;
     }
+    if (tables.contexts) {
+      auto size = txn->size(*tables.contexts);
+      if (!size) return std::unexpected(size.error());
+      stats.bytes_used += size->octets;
+    }
     auto owed = compaction_owed(*txn, tables);
     if (!owed) return std::unexpected(owed.error());
     stats.compaction_owed = owed->has_value();

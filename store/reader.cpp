@@ -9,8 +9,11 @@ namespace {
 
 class Reader final : public policy::ContactReader {
  public:
-  Reader(Txn txn, const Tables& tables, Lookup lookup)
-      : txn_(std::move(txn)), texts_(tables.texts), lookup_(std::move(lookup)) {}
+  Reader(Txn txn, const Tables& tables, Lookup lookup, KeyHasher hasher)
+      : txn_(std::move(txn)),
+        texts_(tables.texts),
+        lookup_(std::move(lookup)),
+        hasher_(std::move(hasher)) {}
 
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
@@ -25,6 +28,10 @@ class Reader final : public policy::ContactReader {
     auto text = txn_.get(texts_, event_key(event));
     if (!text) return std::unexpected(text.error());
     return std::string(*text ? text_of(**text) : std::string_view{});
+  }
+
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    return hasher_(address.text);
   }
 
  private:
@@ -43,6 +50,7 @@ class Reader final : public policy::ContactReader {
   Txn txn_;
   Table texts_;
   Lookup lookup_;
+  KeyHasher hasher_;
 };
 
 }  // namespace
@@ -51,12 +59,14 @@ Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env, const
                                                            const HashKey& key) {
   auto hasher = KeyHasher::create(key);
   if (!hasher) return std::unexpected(hasher.error());
+  auto own = hasher->clone();
+  if (!own) return std::unexpected(own.error());
   auto txn = Txn::read(env);
   if (!txn) return std::unexpected(txn.error());
   auto lookup = Lookup::open(*txn, tables, std::move(*hasher), Lookup::Of::read_transaction);
   if (!lookup) return std::unexpected(lookup.error());
   txn->reset();
-  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup));
+  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup), std::move(*own));
 }
 
 }  // namespace postern::store

@@ -120,6 +120,7 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
       .hasher = std::move(*hasher),
       .rules = *rules,
       .swept_to = {},
+      .contexts_swept_to = {},
   })));
 }
 

@@ -11,6 +11,7 @@
 #include "policy/contacts.h"
 #include "policy/ledger.h"
 #include "policy/link.h"
+#include "policy/return_contexts.h"
 #include "policy/traffic.h"
 #include "store/imports.h"
 
@@ -234,6 +235,13 @@ class Store {
   };
   // In their order, in one commit with fsync. Expired rows go, some with each call.
   [[nodiscard]] Result<void> keep_copies(std::span<const CopyChange> changes, Time now);
+
+  // Contexts of return addresses, in one commit with fsync; none where they are on record already.
+  // Expired ones go, some with each commit.
+  [[nodiscard]] Result<void> keep_contexts(std::span<const policy::ReturnContexts::Entry> entries,
+                                           Time now);
+  // Nothing: none of that hash is on record. From any thread, in a read transaction of its own.
+  [[nodiscard]] Result<std::optional<policy::ReturnContext>> context(std::uint64_t hash) const;
 
   // Providers in force: the built-in ones and those that the store was keyed with.
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const;

@@ -15,6 +15,7 @@ constexpr std::string_view hash_key_name = "hash-key";
 constexpr std::string_view numbering_name = "numbering";
 constexpr std::string_view location_name = "location";
 constexpr const char* ledger_table = "ledger";
+constexpr const char* contexts_table = "contexts";
 
 Error damaged(const Txn& txn, std::string_view name) {
   return txn.env().damaged(fmt::format("its {}", name));
@@ -119,19 +120,25 @@ Result<Tables> open_tables(Txn& txn, bool create) {
   auto ledger = txn.find_table(ledger_table, TableKind::plain);
   if (!ledger) return std::unexpected(ledger.error());
   tables.ledger = *ledger;
+  auto contexts = txn.find_table(contexts_table, TableKind::plain);
+  if (!contexts) return std::unexpected(contexts.error());
+  tables.contexts = *contexts;
   return tables;
 }
 
 Result<bool> is_complete(const Txn& txn, const Tables& tables) {
   auto keys = get_link_keys(txn, tables);
   if (!keys) return std::unexpected(keys.error());
-  return tables.ledger && !keys->empty();
+  return tables.ledger && tables.contexts && !keys->empty();
 }
 
 Result<void> complete(Txn& txn, Tables& tables, Time now) {
   auto ledger = txn.open_table(ledger_table, TableKind::plain, true);
   if (!ledger) return std::unexpected(ledger.error());
   tables.ledger = *ledger;
+  auto contexts = txn.open_table(contexts_table, TableKind::plain, true);
+  if (!contexts) return std::unexpected(contexts.error());
+  tables.contexts = *contexts;
   auto keys = get_link_keys(txn, tables);
   if (!keys) return std::unexpected(keys.error());
   return keys->empty() ? add_link_key(txn, tables, now) : Result<void>{};

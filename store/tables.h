@@ -34,6 +34,8 @@ struct Tables {
   // Copies of messages that the upstream took (ledger.h); none where an earlier program made the
   // store, and nobody has opened it for writing since.
   std::optional<Table> ledger;
+  // Hash -> the context of return addresses (policy/return_contexts.h); none likewise.
+  std::optional<Table> contexts;
 
   // Where the record of an address lies.
   [[nodiscard]] Table of(const policy::CanonicalAddress& address) const {

@@ -85,4 +85,20 @@ void DataScanner::note(Fault fault) {
   if (fault_ == Fault::none) fault_ = fault;
 }
 
+std::string unstuffed(std::string_view data, std::string_view line_end) {
+  std::string text;
+  text.reserve(data.size());
+  while (!data.empty()) {
+    const auto end = data.find("\r\n");
+    std::string_view line = data.substr(0, end);
+    const bool whole = end != std::string_view::npos;
+    data.remove_prefix(whole ? end + 2 : data.size());
+    if (line == "." && whole && data.empty()) break;
+    if (line.starts_with('.')) line.remove_prefix(1);
+    text += line;
+    if (whole) text += line_end;
+  }
+  return text;
+}
+
 }  // namespace postern::wire

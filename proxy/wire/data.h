@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace postern::wire {
@@ -40,5 +41,9 @@ class DataScanner {
   Fault fault_ = Fault::none;
   bool finished_ = false;
 };
+
+// Of a message, or its beginning: dot-stuffing undone, the final dot gone, `line_end` for each
+// CRLF.
+[[nodiscard]] std::string unstuffed(std::string_view data, std::string_view line_end);
 
 }  // namespace postern::wire

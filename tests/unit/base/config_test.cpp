@@ -67,6 +67,8 @@ TEST_CASE("config: an empty file is the defaults") {
 
   const auto defaults = Config::defaults();
   CHECK(config->web == WebConfig{});
+  CHECK(config->return_path == ReturnPathConfig{});
+  CHECK(config->return_path.domain.empty());
   CHECK(config->admin == AdminConfig{});
   CHECK(public_url(*config).empty());
   CHECK(public_url(defaults) == "http://127.0.0.1:8525");
@@ -82,7 +84,7 @@ TEST_CASE("config: every key is read") {
   CHECK(config->threads == 3);
   CHECK(config->store_path == "/var/lib/postern");
   CHECK(config->store_map_size == 64ULL << 30U);
-  REQUIRE(config->listeners.size() == 2);
+  REQUIRE(config->listeners.size() == 3);
   CHECK(config->listeners[0].name == "submission");
   CHECK(config->listeners[0].address == Endpoint{"0.0.0.0", 587});
   CHECK(config->listeners[0].trusted == std::vector{*parse_network("127.0.0.0/8"),
@@ -92,7 +94,9 @@ TEST_CASE("config: every key is read") {
   CHECK(config->listeners[1].address == Endpoint{"::1", 2525});
   CHECK(config->listeners[1].trusted.empty());
   CHECK_FALSE(config->listeners[1].received_header);
-  CHECK(config->upstream == UpstreamConfig{{"mail.example.com", 26}, 7, 2s});
+  CHECK(config->listeners[1].role == ListenerConfig::Role::relay);
+  CHECK(config->listeners[2].role == ListenerConfig::Role::return_path);
+  CHECK(config->upstream == UpstreamConfig{{"mail.example.com", 26}, 7, 2s, 4, true});
   REQUIRE(config->streams.size() == 2);
   const auto& stream = config->streams[0];
   CHECK(stream.name == "newsletter");
@@ -109,6 +113,18 @@ TEST_CASE("config: every key is read") {
   CHECK(stream.kind == StreamConfig::Kind::marketing);
   CHECK(stream.sender == std::vector<std::string>{"*@news.example.com", "offers-*"});
   CHECK(stream.consent == StreamConfig::ConsentRule::opt_in);
+  CHECK(stream.return_path == StreamConfig::ReturnPath::domain);
+  CHECK(config->streams[1].return_path == StreamConfig::ReturnPath::off);
+  CHECK(config->return_path == ReturnPathConfig{.domain = "bounce.example.com",
+                                                .forward = false,
+                                                .complaints = "abuse-reports",
+                                                .keep = {"*@partner.example", "ceo@*"},
+                                                .valid_for = 240h,
+                                                .mailbox_evidence = true,
+                                                .rules = "rules.toml",
+                                                .soft_bounces = 4,
+                                                .soft_days = 2,
+                                                .soft_within = 336h});
   CHECK(config->streams[1].kind == StreamConfig::Kind::transactional);
   CHECK(config->streams[1].consent == StreamConfig::ConsentRule::opt_out);
   REQUIRE(config->providers.size() == 1);
@@ -163,13 +179,14 @@ TEST_CASE("config: a loaded file without a hostname has the machine's name") {
   CHECK(is_host_name(config->hostname));
 }
 
-TEST_CASE("config: paths of the pages begin at the file's folder") {
+TEST_CASE("config: paths begin at the file's folder") {
   const std::filesystem::path folder = POSTERN_TESTS_DIR "/golden/config";
   const auto config = load_config(folder / "full.toml");
   REQUIRE(config);
   CHECK(config->web.certificate == folder / "tls/web.pem");
   CHECK(config->web.key == "/etc/postern/web.key");
   CHECK(config->unsubscribe.logo == folder / "logo.svg");
+  CHECK(config->return_path.rules == folder / "rules.toml");
 }
 
 TEST_CASE("config: hostile files are bounded") {

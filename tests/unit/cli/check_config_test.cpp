@@ -28,3 +28,24 @@ TEST_CASE("check-config: a good one, and the store's streams that it does not ha
   CHECK(has(ran.out, "a stream offers, which is not configured"));
   CHECK_FALSE(has(ran.out, "news"));
 }
+
+TEST_CASE(
+    "check-config: a return domain that nobody here takes the mail of, or that looks shared") {
+  const Folder folder;
+  const auto said = [&](const std::string& hostname, const std::string& more) {
+    const auto config =
+        folder.write("returns.toml", "hostname = \"" + hostname + "\"\n[store]\npath = \"" +
+                                         folder.file("store") +
+                                         "\"\n[return_path]\ndomain = \"example.com\"\n" + more);
+    const auto ran = postern_run({"check-config", "--config", config});
+    CHECK(ran.status == 0);
+    return ran.out;
+  };
+  const std::string listener =
+      "[[listener]]\nname = \"returns\"\nrole = \"return-path\"\naddress = \"127.0.0.1:2526\"\n";
+  CHECK(has(said("gate.example.org", ""),
+            "bounces come to whoever is the MX of example.com; nobody"));
+  CHECK_FALSE(has(said("gate.example.org", listener), "example.com"));
+  CHECK(has(said("gate.example.com", listener), "as in bounce.example.com"));
+  CHECK(has(said("example.com", listener), "as in bounce.example.com"));
+}

@@ -32,6 +32,9 @@ class EmptyContacts final : public policy::ContactReader {
     return {};
   }
   Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& /*address*/) override {
+    return policy::ContactRef{};
+  }
 };
 
 const std::string closed = "(closed)";

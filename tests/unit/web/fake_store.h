@@ -87,6 +87,9 @@ class FakeStore final : public policy::OptOuts, public policy::ContactReader {
     return {};
   }
   Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& /*address*/) override {
+    return policy::ContactRef{};
+  }
 
   policy::EventId add(policy::Facts facts, Time when = now) {
     const policy::EventId id{1, ++events};

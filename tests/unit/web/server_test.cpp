@@ -30,6 +30,9 @@ class Reader final : public policy::ContactReader {
     return store_.find(address, findings);
   }
   Result<std::string> note(const policy::EventId& event) override { return store_.note(event); }
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    return store_.ref(address);
+  }
 
  private:
   FakeStore& store_;

@@ -190,3 +190,12 @@ TEST_CASE("nothing is taken after the end, and an empty piece changes nothing") 
   CHECK(scanner.finished());
   CHECK(scanner.scan("more").consumed == 0);
 }
+
+TEST_CASE("dot-stuffing is undone line by line, and the final dot goes") {
+  using postern::wire::unstuffed;
+  CHECK(unstuffed("a\r\n..b\r\n.c\r\n.\r\n", "\n") == "a\n.b\nc\n");
+  CHECK(unstuffed("a\r\n\r\n.\r\n", "\r\n") == "a\r\n\r\n");
+  CHECK(unstuffed("cut in the mid", "\r\n") == "cut in the mid");
+  CHECK(unstuffed(".\r\nb\r\n", "\n") == "\nb\n");
+  CHECK(unstuffed("", "\n").empty());
+}

@@ -1,0 +1,58 @@
+#include "policy/classify/classifier.h"
+
+#include "policy/classify/codes.h"
+#include "policy/classify/embedded.h"
+#include "policy/classify/normal_text.h"
+#include "policy/classify/rule_file.h"
+#include "policy/classify/rule_set.h"
+
+#include <stdexcept>
+#include <utility>
+
+namespace postern::classify {
+namespace {
+
+// A mistake in the file that was compiled in is a mistake of the program; a test reads it.
+std::vector<Rule> built_in_rules() {
+  const auto& file = embedded_files().front();
+  auto rules = read_rules(file.octets, file.name);
+  if (!rules) throw std::logic_error(rules.error().text);
+  return *std::move(rules);
+}
+
+}  // namespace
+
+const Classifier& Classifier::built_in() {
+  static const Classifier classifier(std::make_shared<const RuleSet>(built_in_rules()));
+  return classifier;
+}
+
+Result<Classifier> Classifier::create(std::string_view own_rules, std::string_view file_name) {
+  auto rules = read_rules(own_rules, file_name);
+  if (!rules) return std::unexpected(rules.error());
+  for (auto& rule : *rules) rule.own = true;
+  auto others = built_in_rules();
+  rules->insert(rules->end(), std::make_move_iterator(others.begin()),
+                std::make_move_iterator(others.end()));
+  return Classifier(std::make_shared<const RuleSet>(*std::move(rules)));
+}
+
+Judgement Classifier::judge(const Evidence& evidence) const {
+  const auto diagnostic = evidence.diagnostic.substr(0, max_text);
+  const auto status = counting_code(evidence.status.substr(0, max_text), diagnostic);
+  const std::string text = normal_text(diagnostic);
+  // Whoever reports speaks for himself where nobody else was asked.
+  const std::string host =
+      normal_text(evidence.remote_mta.empty() ? evidence.reporting_mta : evidence.remote_mta);
+  const Rule* rule = rules_->decide(
+      {.text = text, .host = host, .status = status, .reply = reply_code(diagnostic)});
+  Judgement judgement;
+  if (status) judgement.status = to_string(*status);
+  if (rule == nullptr) return judgement;
+  judgement.reason = rule->reason;
+  judgement.bounce_class = policy::class_of(rule->reason);
+  judgement.rule = rule->name;
+  return judgement;
+}
+
+}  // namespace postern::classify

@@ -1,0 +1,77 @@
+// The client's side of a session: octets in, commands out of them, replies back, each with a
+// deadline; and how it ends. What is said is Dialogue's, what follows from it the session's own
+// (session.h, return_session.h). One thread: no locks here.
+#pragma once
+
+#include "base/config.h"
+#include "base/network.h"
+#include "proxy/capabilities.h"
+#include "proxy/dialogue.h"
+#include "proxy/stream.h"
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace postern::proxy {
+
+class ClientSide {
+ public:
+  virtual ~ClientSide() = default;
+  ClientSide(const ClientSide&) = delete;
+  ClientSide& operator=(const ClientSide&) = delete;
+
+  // Until the client leaves, a deadline passes or the session is drained.
+  [[nodiscard]] virtual boost::asio::awaitable<void> run() = 0;
+
+  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
+  virtual void drain();
+
+ protected:
+  // `buffer` is the thread's; the check of a Dialogue outlives it.
+  ClientSide(std::string id, std::unique_ptr<Stream> client, IpAddress peer, std::span<char> buffer,
+             Dialogue::Rules rules, RecipientCheck& check, const TimeoutConfig& timeouts)
+      : id_(std::move(id)),
+        client_(std::move(client)),
+        peer_(peer),
+        dialogue_(std::move(rules), check),
+        buffer_(buffer),
+        timeouts_(timeouts) {}
+
+  // What of the octets are whole commands that can be decided together; the rest is kept.
+  [[nodiscard]] Plan take(std::string_view octets, const Capabilities& offered);
+  // Reads until there is something. The view is into the thread's buffer: it must be used up before
+  // the next co_await.
+  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
+      std::chrono::milliseconds limit, std::size_t at_most);
+  // The next commands; where there are none any more, the client was told why.
+  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands();
+  // False where the client does not take it; logged.
+  [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
+  // All of a plan's replies. False where the session is over, one reason of which is a client that
+  // sent its message without waiting for the 354 that it did not get.
+  [[nodiscard]] boost::asio::awaitable<bool> send_replies(const Plan& plan, bool go_ahead);
+  // The last word, where one is due.
+  [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
+  // The client did not wait for our answer: nothing of what it sent is kept.
+  [[nodiscard]] bool sent_more();
+  // The same, and what it sent is kept; a client that is gone has not waited either.
+  [[nodiscard]] bool read_ahead() { return is_gone() || !pending_.empty(); }
+  [[nodiscard]] bool is_gone();
+
+  std::string id_;
+  std::unique_ptr<Stream> client_;
+  IpAddress peer_;
+  Dialogue dialogue_;
+  std::string pending_;  // read, but not yet a whole command
+  bool awaiting_command_ = false;
+  bool draining_ = false;
+
+ private:
+  std::span<char> buffer_;
+  const TimeoutConfig& timeouts_;
+};
+
+}  // namespace postern::proxy
