@@ -10,7 +10,7 @@ PERMANENT, SLOW, WARNED = "permanent", "slow", "warned"  # how long the MTA trie
 @dataclass
 class Fate:
     """Of a recipient. `reason_also`: as defensible, and with it its class; `status`: where the mail is sure to hold it."""
-    recipient: str
+    recipient: str  # an automatic reply names none
     reason: str | None = None
     status: str | None = None
     reason_also: tuple = ()
@@ -35,17 +35,16 @@ class Way:
     not_by: tuple = ()                               # MTAs that cannot be brought to it
 
 
-def letter(subject="Spring at the shop", body="Good morning,\n\nthe tulips are here, in twelve colours.\n", more=()):
+def letter(subject="Spring at the shop", body="Good morning,\n\nthe tulips are here, in twelve colours.\n",
+           to="you@there.example"):
     message = EmailMessage()
     message["From"] = "The Shop <news@shop.example>"
-    message["To"] = "A friend of the shop <you@there.example>"
+    message["To"] = f"A friend of the shop <{to}>"
     message["Subject"] = subject
     message["Date"] = "Sun, 01 Mar 2026 12:00:00 +0000"
     message["Message-ID"] = "<spring.1@shop.example>"
     message["List-Id"] = "News of the shop <news.shop.example>"
     message["X-Campaign-ID"] = "spring"
-    for name, value in more:
-        message[name] = value
     message.set_content(body)
     return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
@@ -179,4 +178,8 @@ WAYS = [
         not_by=("opensmtpd",)),
     Way("relayed", "NOTIFY=SUCCESS, to a next hop without DSN", [Fate("pat@far.test", type="delivered")],
         notify="SUCCESS", not_by=("opensmtpd",)),
+    Way("vacation", "an answer of vacation(1)", [Fate("away@remote.test", type="auto-reply")],
+        message=letter(to="away@remote.test"), not_by=("postfix", "opensmtpd", "sendmail")),
+    Way("holiday", "an answer of Exim's filter", [Fate("holiday@remote.test", type="auto-reply")],
+        message=letter(to="holiday@remote.test"), not_by=("postfix", "opensmtpd", "sendmail")),
 ]

@@ -5,7 +5,7 @@ mx.far.test; finds the hosts of names that it can only look up (.invalid, nomail
 and hands the rest, its own reports among it, to its smarthost. Its users:
 
     ann, bob   have a mailbox
-    away       is on vacation (Exim only): vacation(1) answers whoever wrote to her
+    away       is on vacation (Exim only): vacation(1) answers whoever wrote to her; holiday: Exim's own filter does
     small      has a mailbox for messages under 4 KiB (Exim, Sendmail); full: one that is full (Exim)
     moved      an alias of ann and of somebody at far.test who is not there
     pipe       an alias of a program that says there is no such user, when the mail has been taken already
@@ -28,7 +28,7 @@ from processes import DEADLINE, Process, wait_until
 
 STARTS = 5
 FLUSH_PAUSE = 0.5  # seconds
-USERS = ("ann", "bob", "away", "small", "full")
+USERS = ("ann", "bob", "away", "holiday", "small", "full")
 FIRST_UID = 2001
 SYSTEM = ("root:x:0:0::/root:/bin/sh", "daemon:x:1:1::/:/bin/sh", "mail:x:8:8::/var/mail:/bin/sh",
           "nobody:x:65534:65534::/:/bin/sh")
@@ -37,6 +37,10 @@ postmaster: bob
 mailer-daemon: postmaster
 moved: ann, gone@far.test
 pipe: "|/usr/local/bin/unknown"
+"""
+HOLIDAY = """\
+# Exim filter
+mail to $sender_address subject "On holiday: $h_subject" text "I am at the sea. Ask pat@far.test instead."
 """
 UNKNOWN = '#!/bin/sh\necho "there is no such user here"\nexit 67\n'
 AWAY = "Subject: I am away\nPrecedence: bulk\n\nI am in the mountains until Monday, and read your mail then.\n"
@@ -227,6 +231,8 @@ forward:
   check_local_user
   file = $home/.forward
   pipe_transport = pipe
+  allow_filter
+  reply_transport = reply
   no_verify
   no_expn
   check_ancestor
@@ -254,6 +260,8 @@ mailbox:
 pipe:
   driver = pipe
   return_output
+reply:
+  driver = autoreply
 begin retry
 * quota
 * * F,{patience}s,1s
@@ -285,8 +293,10 @@ class Exim(ForeignMta):
     def _vacation(self):
         mta_roots.put(self.root, "home/away/.vacation.msg", AWAY)
         mta_roots.put(self.root, "home/away/.forward", '\\away, "|/usr/bin/vacation -a away@remote.test away"\n')
+        mta_roots.put(self.root, "home/holiday/.forward", HOLIDAY)
         self.run("/bin/sh", "-c", "HOME=/home/away /usr/bin/vacation -I -r 0 away", check=False)
-        subprocess.run(["chown", "-R", f"{FIRST_UID + USERS.index('away')}", self.root / "home/away"], check=True)
+        for user in ("away", "holiday"):
+            subprocess.run(["chown", "-R", f"{FIRST_UID + USERS.index(user)}", self.root / "home" / user], check=True)
 
 
 OPENSMTPD = """

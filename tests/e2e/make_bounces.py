@@ -95,8 +95,8 @@ class Bench:
         patience, warning = MODES[mode]
         self.smarthost = FakeUpstream()
         self.next_hop = FakeUpstream(host="127.0.0.2")
-        self.mta = {**MTAS, "postfix": LabPostfix}[name](
-            directory / f"{name}-{mode}", self.smarthost.address, self.next_hop.address, patience=patience, warning=warning)
+        self.mta = {**MTAS, "postfix": LabPostfix}[name](directory, self.smarthost.address, self.next_hop.address,
+                                                         patience=patience, warning=warning)
 
     def __enter__(self):
         self.mta.start()
@@ -161,7 +161,8 @@ def _octets(answer):
 
 
 def _names(fate, message):
-    return any(name.encode() in message for name in (fate.recipient, *fate.also))
+    """Whether the report names the recipient; an automatic reply need not."""
+    return fate.type == "auto-reply" or any(name.encode() in message for name in (fate.recipient, *fate.also))
 
 
 def save(folder, mta, way, messages):
@@ -179,6 +180,8 @@ def save(folder, mta, way, messages):
 
 
 def _expected(fate, message):
+    if fate.type == "auto-reply":
+        return {"recipient": None, "type": fate.type}
     said = {"recipient": fate.recipient, "type": fate.type}
     if fate.type == "bounce" and b"Action: delayed" in message:  # OpenSMTPD says it of what it has given up
         return said | {"type": "delayed", "type_also": ["bounce"]}
@@ -192,11 +195,13 @@ def _expected(fate, message):
 
 
 def make(name, ways, directory, folder, labels, misses):
-    for mode in MODES:
-        chosen = [way for way in ways if way.mode == mode and name not in way.not_by]
+    """Of one MTA. An MTA remembers hosts that deferred or were down, so for such ways it is a new one each time."""
+    ways = [way for way in ways if name not in way.not_by]
+    for number, chosen in enumerate([[way for way in ways if way.mode == PERMANENT],
+                                     *([way] for way in ways if way.mode != PERMANENT)]):
         if not chosen:
             continue
-        with Bench(name, mode, directory) as bench:
+        with Bench(name, chosen[0].mode, directory / f"{name}{number}") as bench:
             for way in chosen:
                 reports = bench.reports(way)
                 if isinstance(reports, str):
@@ -230,7 +235,7 @@ def main():
             thread.start()
         for thread in threads:
             thread.join()
-    labels.sort(key=lambda label: (label["file"], label["recipient"]))
+    labels.sort(key=lambda label: (label["file"], label["recipient"] or ""))
     (options.folder / "labels.jsonl").write_text(
         "".join(json.dumps(label, ensure_ascii=False) + "\n" for label in labels))
     print(f"make_bounces: {len({label['file'] for label in labels})} reports in {options.folder}")
