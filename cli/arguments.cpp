@@ -152,6 +152,16 @@ class Grammar {
     page->add_flag("--json", show_.json, "One JSON object a line");
     where(page, show_.where);
 
+    page =
+        verb("dsn", "Read bounces, complaints and other return mail, and say what they mean", dsn_,
+             "  postern dsn bounce.eml\n"
+             "  {\"file\":\"bounce.eml\",\"type\":\"bounce\",\"class\":\"hard\",...}\n"
+             "One JSON object a line for each file and recipient. No store is touched.\n"
+             "Exit status: 0 read, 2 wrong call, 3 a file could not be read.");
+    page->add_option("FILE", dsn_.files, "The messages; - is standard input")
+        ->type_name("")
+        ->required();
+
     page = verb("report", "Show what was let through, refused and why, and who left or bounced",
                 report_,
                 "  postern report --stream newsletter --since 2026-03-01\n"
@@ -376,6 +386,7 @@ class Grammar {
   UnblockOptions unblock_;
   ImportOptions import_;
   ExportOptions export_;
+  DsnOptions dsn_;
   ReportOptions report_;
   StatsOptions stats_;
   ForgetOptions forget_;

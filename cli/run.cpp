@@ -22,6 +22,7 @@ struct Verbs {
   int operator()(const UnblockOptions& options) const { return unblock(options); }
   int operator()(const ImportOptions& options) const { return import(options); }
   int operator()(const ExportOptions& options) const { return export_contacts(options); }
+  int operator()(const DsnOptions& options) const { return dsn(options); }
   int operator()(const ReportOptions& options) const { return report(options); }
   int operator()(const StatsOptions& options) const { return stats(options); }
   int operator()(const ForgetOptions& options) const { return forget(options); }

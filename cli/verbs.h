@@ -93,6 +93,11 @@ struct ExportOptions {
 };
 int export_contacts(const ExportOptions& options);
 
+struct DsnOptions {
+  std::vector<std::string> files;
+};
+int dsn(const DsnOptions& options);
+
 struct ReportOptions {
   Where where;
   std::string campaign, stream, since, format = "text";

@@ -9,9 +9,16 @@ pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
 find_library(UNISTRING unistring REQUIRED)
 find_path(MUSTACHE kainjow/mustache.hpp REQUIRED)
+find_library(MIMETIC mimetic REQUIRED)
+find_path(MIMETIC_INCLUDE mimetic/mimetic.h REQUIRED)
 
 add_library(postern_unistring INTERFACE)
 target_link_libraries(postern_unistring INTERFACE ${UNISTRING})
+
+# Its headers say `register`, which C++17 took out of the language: as a system's they may.
+add_library(postern_mimetic INTERFACE)
+target_include_directories(postern_mimetic SYSTEM INTERFACE ${MIMETIC_INCLUDE})
+target_link_libraries(postern_mimetic INTERFACE ${MIMETIC})
 
 # Asio and Beast are compiled once (base/asio); every user of it sees the same definitions.
 add_library(postern_asio_headers INTERFACE)

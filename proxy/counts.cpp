@@ -39,6 +39,18 @@ Counts::Counts(metrics::Registry& registry, const policy::Streams& streams) : st
                                    "Copies of messages that were sent once for each recipient.",
                                    {{"result", results[i]}});
   }
+  constexpr std::array return_results{"taken", "unknown", "expired", "deferred"};
+  for (std::size_t i = 0; i < return_results.size(); ++i) {
+    return_recipients_[i] = &registry.counter("postern_return_recipients_total",
+                                              "Answers of the return-path listener to recipients.",
+                                              {{"result", return_results[i]}});
+  }
+  constexpr std::array forwarded{"taken", "refused", "deferred"};
+  for (std::size_t i = 0; i < forwarded.size(); ++i) {
+    forwarded_[i] = &registry.counter("postern_return_mail_forwarded_total",
+                                      "Return mail on its way to the original sender.",
+                                      {{"result", forwarded[i]}});
+  }
   const auto header = [&](const char* what) {
     return &registry.counter("postern_list_unsubscribe_total",
                              "Marketing messages by whose List-Unsubscribe they carry.",
@@ -102,6 +114,14 @@ void Counts::header(const HeaderPlan& plan) const {
 
 void Counts::copies(CopyResult result, std::uint64_t count) const {
   if (count > 0) copies_[static_cast<std::size_t>(result)]->add(count);
+}
+
+void Counts::return_recipient(ReturnResult result) const {
+  return_recipients_[static_cast<std::size_t>(result)]->add();
+}
+
+void Counts::forwarded(Forwarded result) const {
+  forwarded_[static_cast<std::size_t>(result)]->add();
 }
 
 }  // namespace postern::proxy

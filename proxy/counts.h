@@ -30,6 +30,12 @@ class Counts {
   void header(const HeaderPlan& plan) const;
   enum class CopyResult : std::uint8_t { taken, taken_before, refused, deferred };
   void copies(CopyResult result, std::uint64_t count) const;
+  // At the return-path listener: its answers to recipients, and what became of mail on its way to
+  // the original sender.
+  enum class ReturnResult : std::uint8_t { taken, unknown, expired, deferred };
+  void return_recipient(ReturnResult result) const;
+  enum class Forwarded : std::uint8_t { taken, refused, deferred };
+  void forwarded(Forwarded result) const;
   void lookup(double seconds) const { lookup_->observe(seconds); }
 
  private:
@@ -47,6 +53,8 @@ class Counts {
   std::array<metrics::Counter*, 6> replies_{};  // by the code's first digit
   std::array<metrics::Counter*, 4> dkim_{};
   std::array<metrics::Counter*, 4> copies_{};
+  std::array<metrics::Counter*, 4> return_recipients_{};
+  std::array<metrics::Counter*, 3> forwarded_{};
   metrics::Counter* kept_ = nullptr;
   metrics::Counter* added_ = nullptr;
   metrics::Histogram* lookup_ = nullptr;

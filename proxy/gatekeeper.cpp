@@ -68,6 +68,17 @@ bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) co
   return several && personal;
 }
 
+void Gatekeeper::refused_upstream(const policy::CanonicalAddress& recipient,
+                                  const policy::Stream& stream, const policy::Mailbox& reverse_path,
+                                  const wire::Reply& reply) {
+  if (returns_ == nullptr) return;
+  returns_->refused({.recipient = recipient,
+                     .stream = stream.name,
+                     .sender = policy::to_string(reverse_path),
+                     .reply = wire::one_line(reply),
+                     .time = clock_()});
+}
+
 void Gatekeeper::ended(policy::Passages passages) {
   passages.time = clock_();
   traffic_->record(std::move(passages));

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "policy/contacts.h"
 #include "policy/decision.h"
+#include "policy/returns.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/counts.h"
@@ -40,6 +41,11 @@ class RecipientCheck {
   [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
     return std::nullopt;
   }
+  // The upstream refused a recipient of the transaction for good, which check() had let through.
+  virtual void refused_upstream(const policy::CanonicalAddress& /*recipient*/,
+                                const policy::Stream& /*stream*/,
+                                const policy::Mailbox& /*reverse_path*/,
+                                const wire::Reply& /*reply*/) {}
   // A transaction is over: its verdicts that came true, one at least. `time` is not set.
   virtual void ended(policy::Passages /*passages*/) {}
 };
@@ -57,14 +63,16 @@ class Gatekeeper final : public RecipientCheck {
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
-             policy::TrafficLog* traffic, const Counts* counts = nullptr)
+             policy::TrafficLog* traffic, const Counts* counts = nullptr,
+             policy::Returns* returns = nullptr)
       : client_(std::move(client)),
         reader_(reader),
         findings_(findings),
         streams_(std::move(streams)),
         clock_(clock),
         traffic_(traffic),
-        counts_(counts) {}
+        counts_(counts),
+        returns_(returns) {}
 
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
     return streams_->of_envelope(reverse_path, client_.listener);
@@ -78,6 +86,8 @@ class Gatekeeper final : public RecipientCheck {
   std::optional<policy::Passages::Passage> take_verdict() override {
     return std::exchange(verdict_, std::nullopt);
   }
+  void refused_upstream(const policy::CanonicalAddress& recipient, const policy::Stream& stream,
+                        const policy::Mailbox& reverse_path, const wire::Reply& reply) override;
   void ended(policy::Passages passages) override;
 
  private:
@@ -88,6 +98,7 @@ class Gatekeeper final : public RecipientCheck {
   Clock clock_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
   const Counts* counts_;         // may be null
+  policy::Returns* returns_;     // may be null: nobody asks what the upstream says of a recipient
   std::optional<policy::Passages::Passage> verdict_;
 };
 

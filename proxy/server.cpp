@@ -38,7 +38,15 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   std::shared_ptr<const Counts> counts;
   if (registry != nullptr) counts = std::make_shared<const Counts>(*registry, *streams);
+  const auto& return_path = config.return_path;
+  const auto returns = std::make_shared<const ReturnSettings>(
+      ReturnSettings{.domain = {.domain = return_path.domain,
+                                .complaints = return_path.complaints,
+                                .valid_for = return_path.valid_for,
+                                .any_mailbox = return_path.mailbox_evidence},
+                     .forward = return_path.forward});
   for (const auto& listener : config.listeners) {
+    const bool takes_returns = listener.role == ListenerConfig::Role::return_path;
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.hostname = config.hostname,
                         .timeouts = config.timeouts,
@@ -50,7 +58,8 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .links_url = config.unsubscribe.url,
                         .campaign_header = config.campaign_header,
                         .split_connections = config.upstream.split_connections,
-                        .counts = counts}));
+                        .counts = counts,
+                        .returns = takes_returns ? returns : nullptr}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
@@ -98,11 +107,12 @@ Server::~Server() = default;
 Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
   std::vector<tcp::endpoint> addresses;
+  const bool can_take_returns =
+      server->hooks_.shared.returns != nullptr && server->hooks_.shared.contexts != nullptr;
   for (const auto& listener : config.listeners) {
-    if (listener.role == ListenerConfig::Role::return_path) {
-      return fail(
-          Errc::unsupported,
-          fmt::format("listener {}: role \"return-path\" is not in this build", listener.name));
+    if (listener.role == ListenerConfig::Role::return_path && !can_take_returns) {
+      return fail(Errc::unsupported,
+                  fmt::format("listener {}: nobody here reads return mail", listener.name));
     }
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());

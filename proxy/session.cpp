@@ -49,7 +49,7 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .listener = settings_->listener,
                    .links = context_.link_keys != nullptr && !settings_->links_url.empty()},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
-                  context_.traffic, settings_->counts.get()) {}
+                  context_.traffic, settings_->counts.get(), context_.returns) {}
 
 void Session::drain() {
   ClientSide::drain();
@@ -339,6 +339,7 @@ awaitable<Reply> Session::final_reply(Message& message) {
     if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
       upstream_.give_back();
       if (settings_->counts) settings_->counts->upstream_reply(*reply);
+      tell_refusal(*reply);
       co_return *std::move(reply);
     }
     log::warning(fmt::format("{} upstream: {} at the end of data", id_,
@@ -347,6 +348,17 @@ awaitable<Reply> Session::final_reply(Message& message) {
   }
   co_return make_reply(451, "4.4.2",
                        "the upstream server was lost before it took the message, try again later");
+}
+
+// A refusal of the message is about its recipient where it has one alone.
+void Session::tell_refusal(const Reply& reply) {
+  const auto& transaction = *dialogue_.transaction();
+  if (!reply.permanent() || transaction.accepted != 1) return;
+  const auto passed =
+      std::ranges::find(transaction.told, policy::Reason::none, &policy::Passages::Passage::reason);
+  if (passed == transaction.told.end()) return;
+  gatekeeper_.refused_upstream(passed->recipient, *transaction.stream, transaction.reverse_path,
+                               reply);
 }
 
 awaitable<Reply> Session::send_copies(Message& message) {
@@ -368,6 +380,10 @@ awaitable<Reply> Session::send_copies(Message& message) {
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
   auto outcome = co_await copies.deliver();
   message.ending.missed = std::move(outcome.missed);
+  for (const auto& [recipient, reply] : outcome.refused) {
+    gatekeeper_.refused_upstream(recipient, message.plan.stream(),
+                                 dialogue_.transaction()->reverse_path, reply);
+  }
   if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
   log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,
                         outcome.sent_before, outcome.reply.code));

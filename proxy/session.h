@@ -8,6 +8,9 @@
 #include "policy/contacts.h"
 #include "policy/ledger.h"
 #include "policy/link.h"
+#include "policy/return_contexts.h"
+#include "policy/return_domain.h"
+#include "policy/returns.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/client_side.h"
@@ -28,6 +31,12 @@
 
 namespace postern::proxy {
 
+// What a listener for return mail has of its own.
+struct ReturnSettings {
+  policy::ReturnDomain domain;
+  bool forward = true;  // return mail is passed on to the original sender
+};
+
 // What sessions of one configuration share; immutable. A reload makes a new one for new sessions.
 struct SessionSettings {
   std::string hostname;
@@ -40,7 +49,8 @@ struct SessionSettings {
   std::string links_url{};  // of the public pages; empty: no links
   std::vector<std::string> campaign_header{};
   std::uint32_t split_connections = 4;
-  std::shared_ptr<const Counts> counts{};  // null: nobody counts
+  std::shared_ptr<const Counts> counts{};           // null: nobody counts
+  std::shared_ptr<const ReturnSettings> returns{};  // of a listener for return mail alone
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -56,6 +66,8 @@ struct SessionContext {
   policy::TrafficLog* traffic = nullptr;     // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;          // null: a retry sends every copy again
   const LinkKeySource* link_keys = nullptr;  // null: no links
+  policy::Returns* returns = nullptr;        // null: there is no return mail
+  policy::ReturnContexts* contexts = nullptr;  // the same
 };
 
 class Session final : public ClientSide {
@@ -76,6 +88,7 @@ class Session final : public ClientSide {
                                                      const MessageFlow::Output& output);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(Message& message);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> send_copies(Message& message);
+  void tell_refusal(const wire::Reply& reply);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_for_data();
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
       const MessageFlow& flow, std::span<const std::string_view> pieces);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "proxy/listener.h"
+#include "proxy/return_session.h"
 #include "proxy/tcp_stream.h"
 #include "proxy/wire/reply.h"
 
@@ -154,26 +155,34 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     co_return;
   }
   const auto generation = generations_.back();
-  Session session(fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
-                              ++next_session_),
-                  std::move(client), peer,
-                  {.buffer = buffer_,
-                   .pool = generation->pool,
-                   .contacts = *contacts_,
-                   .findings = findings_,
-                   .clock = &current_time,
-                   .traffic = shared_.traffic,
-                   .ledger = shared_.ledger,
-                   .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr},
-                  generation->settings->listeners[listener]);
+  const auto& settings = generation->settings->listeners[listener];
+  auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
+                        ++next_session_);
+  const SessionContext context{.buffer = buffer_,
+                               .pool = generation->pool,
+                               .contacts = *contacts_,
+                               .findings = findings_,
+                               .clock = &current_time,
+                               .traffic = shared_.traffic,
+                               .ledger = shared_.ledger,
+                               .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
+                               .returns = shared_.returns,
+                               .contexts = shared_.contexts};
+  std::unique_ptr<ClientSide> session;
+  if (settings->returns) {
+    session =
+        std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context, settings);
+  } else {
+    session = std::make_unique<Session>(std::move(id), std::move(client), peer, context, settings);
+  }
   struct Registered {
     Worker& worker;
     ClientSide* session;
     ~Registered() { worker.sessions_.erase(session); }
-  } registered{*this, &session};
-  sessions_.insert(&session);
-  if (draining_) session.drain();
-  co_await session.run();
+  } registered{*this, session.get()};
+  sessions_.insert(session.get());
+  if (draining_) session->drain();
+  co_await session->run();
 }
 
 // One visit to the upstream, to learn what it offers; its connection stays for the first client.

@@ -43,6 +43,8 @@ struct SharedParts {
   policy::Ledger* ledger = nullptr;       // null: a retry sends every copy again
   LinkKeySource link_keys{};              // empty: no links
   metrics::Registry* metrics = nullptr;   // null: nothing is counted
+  policy::Returns* returns = nullptr;     // null: return mail is not taken
+  policy::ReturnContexts* contexts = nullptr;
 };
 
 class Worker {

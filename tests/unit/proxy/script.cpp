@@ -146,12 +146,28 @@ class ScriptedContacts final : public policy::ContactReader {
     ++refusals_;
     return std::string();
   }
+  // A reference of ours: the beginning of the address.
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    policy::ContactRef ref{};
+    std::copy_n(address.text.begin(), std::min(address.text.size(), ref.size()), ref.begin());
+    return ref;
+  }
   [[nodiscard]] std::size_t refusals() const { return refusals_; }
 
  private:
   bool fails_ = false;
   std::size_t refusals_ = 0;
   std::vector<std::pair<policy::CanonicalAddress, policy::HoldKind>> holds_;
+};
+
+class KeptRefusals final : public policy::Returns {
+ public:
+  void take(policy::ReturnMail /*mail*/, Done done) override { done(policy::ReturnVerdict{}); }
+  void refused(policy::SessionRefusal refusal) override {
+    lines.push_back(fmt::format("{} {} {}: {}", refusal.stream, refusal.sender,
+                                refusal.recipient.text, refusal.reply));
+  }
+  std::vector<std::string> lines;
 };
 
 class KeptTraffic final : public policy::TrafficLog {
@@ -324,8 +340,12 @@ bool Script::has(std::string_view setting) const {
 }
 
 Script read_script(const std::filesystem::path& file) {
-  Script script{
-      .name = file.stem().string(), .settings = {}, .client = {}, .upstream = {}, .told = {}};
+  Script script{.name = file.stem().string(),
+                .settings = {},
+                .client = {},
+                .upstream = {},
+                .told = {},
+                .refused = {}};
   std::ifstream in(file);
   if (!in) throw std::runtime_error(file.string() + ": cannot be read");
   std::string line;
@@ -359,6 +379,8 @@ Script read_script(const std::filesystem::path& file) {
       script.upstream.push_back({text == "close" ? Kind::hang_up : Kind::new_connection, ""});
     } else if (mark == "++") {
       script.told.push_back(text);
+    } else if (mark == "!!") {
+      script.refused.push_back(text);
     } else if (mark == "=|>") {
       script.upstream.push_back({Kind::expect_closed, ""});
     } else {
@@ -393,6 +415,7 @@ Outcome play(const Script& script, const Variation& variation) {
   };
   ScriptedContacts contacts(script);
   KeptTraffic traffic;
+  KeptRefusals refusals;
   policy::Findings findings;
   auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
@@ -427,7 +450,8 @@ Outcome play(const Script& script, const Variation& variation) {
          .contacts = contacts,
          .findings = findings,
          .clock = &fixed_clock,
-         .traffic = &traffic},
+         .traffic = &traffic,
+         .returns = &refusals},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);
@@ -455,6 +479,11 @@ Outcome play(const Script& script, const Variation& variation) {
                    fmt::format("{}", fmt::join(traffic.lines, "; ")));
   }
   scene.outcome.refusals = contacts.refusals();
+  if (!script.refused.empty() && variation.cut_after == std::string::npos &&
+      refusals.lines != script.refused) {
+    scene.mismatch("refusals", fmt::format("{}", fmt::join(script.refused, "; ")),
+                   fmt::format("{}", fmt::join(refusals.lines, "; ")));
+  }
   scene.outcome.refusals_told = traffic.refusals;
   scene.outcome.deliveries_told = traffic.deliveries;
   return scene.outcome;

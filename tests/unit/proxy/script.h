@@ -27,6 +27,8 @@
 //   =| close     the upstream hangs up;  =| new connection: what follows is on another
 //   =|> closed   the upstream is hung up on; behind a 354: in the middle of data, however much of
 //   it came
+//   !! STREAM SENDER RECIPIENT: REPLY   what is told of a recipient that the upstream refused, in
+//   order; a script without a line of it does not care
 //   ++ STREAM CAMPAIGN SENDER: RECIPIENT REASON, ...   what the traffic log is told, a line a
 //   transaction, in order; "-" where empty, recipients sorted, reason "none" of those let through.
 //   A script without a line of it, and without "@ nothing-told", does not care
@@ -51,6 +53,7 @@ struct Script {
   std::vector<Step> client;
   std::vector<Step> upstream;
   std::vector<std::string> told;
+  std::vector<std::string> refused;
   [[nodiscard]] bool has(std::string_view setting) const;
 };
 
