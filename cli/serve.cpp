@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "cli/copy_ledger.h"
 #include "cli/opt_out_writer.h"
+#include "cli/return_contexts.h"
 #include "cli/run.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
@@ -140,12 +141,14 @@ int serve(const ServeOptions& options) {
     auto keys = opt_outs.link_keys();
     return keys ? *std::move(keys) : nullptr;
   };
+  ReturnContexts contexts(current_store, link_keys);
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
                                                 .reload = reload,
                                                 .every_second = [&] { keeper.look(); },
                                                 .shared = {.traffic = &recorder,
                                                            .ledger = &ledger,
                                                            .link_keys = link_keys,
+                                                           .contexts = &contexts,
                                                            .metrics = &registry}});
   if (!server) {
     log::error(server.error().text);

@@ -313,7 +313,8 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
 
 awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
   const auto& recipient = transaction_.recipients_told[copy.recipient];
-  const auto plan = plan_of(transaction_.reverse_path, transaction_.parameters, recipient);
+  const auto plan =
+      plan_of(plan_.reverse_path_of(recipient), transaction_.parameters, plan_.sent_to(recipient));
   const auto section = plan_.section_of(recipient);
   auto answer = co_await transact(lease, plan, {.front = section, .body = body_.size()});
   copy.reply = std::move(answer.reply);

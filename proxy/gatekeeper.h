@@ -11,8 +11,10 @@
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/counts.h"
+#include "proxy/return_paths.h"
 #include "proxy/wire/reply.h"
 
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +38,15 @@ class RecipientCheck {
                                               bool /*several*/) const {
     return false;
   }
+  // How the envelope senders of a transaction from `reverse_path` are made, and what they know a
+  // recipient by. Asked only where there is a return domain (Dialogue::Rules).
+  [[nodiscard]] virtual ReturnPaths return_paths(const policy::Mailbox& /*reverse_path*/) {
+    return {};
+  }
+  [[nodiscard]] virtual std::expected<policy::ContactRef, wire::Reply> ref(
+      const policy::Mailbox& /*recipient*/, const policy::Stream& /*stream*/) {
+    return policy::ContactRef{};
+  }
   // The verdict on the recipient that check() was asked about last, once. None where nobody keeps
   // it, or where there was none: 451, 554.
   [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
@@ -58,8 +69,10 @@ class Gatekeeper final : public RecipientCheck {
     std::string session;  // its id, for the log
     IpAddress address;
     bool may_relay = false;
-    std::string listener{};  // that it came in by
-    bool links = false;      // marketing mail gets links of its recipients
+    std::string listener{};                // that it came in by
+    bool links = false;                    // marketing mail gets links of its recipients
+    const ReturnRules* returns = nullptr;  // null: there is no return domain
+    policy::ReturnContexts* contexts = nullptr;
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
@@ -83,6 +96,9 @@ class Gatekeeper final : public RecipientCheck {
   // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,
                                    bool utf8) override;
+  ReturnPaths return_paths(const policy::Mailbox& reverse_path) override;
+  std::expected<policy::ContactRef, wire::Reply> ref(const policy::Mailbox& recipient,
+                                                     const policy::Stream& stream) override;
   std::optional<policy::Passages::Passage> take_verdict() override {
     return std::exchange(verdict_, std::nullopt);
   }
@@ -91,6 +107,7 @@ class Gatekeeper final : public RecipientCheck {
   void ended(policy::Passages passages) override;
 
  private:
+  [[nodiscard]] wire::Reply store_failed(const policy::Stream& stream, const Error& error) const;
   Client client_;
   policy::ContactReader& reader_;
   policy::Findings& findings_;

@@ -39,11 +39,17 @@ bool is_trusted(const SessionSettings& settings, const IpAddress& peer) {
 // Every copy is alike: the message as it came, our trace line in front.
 class ReturnedAsItCame final : public CopyPlan {
  public:
+  explicit ReturnedAsItCame(const policy::Mailbox& reverse_path) : reverse_path_(reverse_path) {}
   [[nodiscard]] const std::vector<Late>& late() const override { return late_; }
+  [[nodiscard]] policy::Mailbox reverse_path_of(const Recipient& /*recipient*/) const override {
+    return reverse_path_;
+  }
+  [[nodiscard]] Recipient sent_to(const Recipient& recipient) const override { return recipient; }
   [[nodiscard]] std::string section_of(const Recipient& /*recipient*/) const override { return {}; }
   [[nodiscard]] const std::string& section() const override { return section_; }
 
  private:
+  const policy::Mailbox& reverse_path_;
   std::vector<Late> late_;
   std::string section_;
 };
@@ -70,15 +76,15 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
                  check_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
-      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)}, settings_->returns->domain,
-             *context_.contexts, settings_->streams->null_sender(), context_.clock,
-             settings_->counts.get()) {}
+      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)},
+             settings_->return_mail->domain, *context_.contexts, settings_->streams->null_sender(),
+             context_.clock, settings_->counts.get()) {}
 
 // What is passed on has to suit the upstream.
 Capabilities ReturnSession::offered() const {
   Capabilities offered{.pipelining = true, .size = true, .size_limit = longest_return_mail};
   const auto& upstream = context_.pool.offered();
-  const bool forward = settings_->returns->forward;
+  const bool forward = settings_->return_mail->forward;
   offered.eight_bit_mime = !forward || upstream.eight_bit_mime;
   offered.smtputf8 = !forward || upstream.smtputf8;
   return offered;
@@ -193,7 +199,7 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
       .size = message.body.size(),
       .reverse_path = transaction.reverse_path,
       .recipients = check_.take_recipients(),
-      .believed = settings_->returns->domain.any_mailbox && is_trusted(*settings_, peer_),
+      .believed = settings_->return_mail->domain.any_mailbox && is_trusted(*settings_, peer_),
       .arrived = message.arrived};
   const auto wanted = std::min<std::uint64_t>(message.body.size(), policy::max_return_mail_read);
   std::string octets;
@@ -245,7 +251,7 @@ awaitable<Reply> ReturnSession::pass_on(Message& message,
     transaction.recipients_told.push_back({.path = recipient, .parameters = {}});
   }
   transaction.needs = needed_by(transaction.parameters);
-  const ReturnedAsItCame plan;
+  const ReturnedAsItCame plan(asked.reverse_path);
   Copies copies({.pool = context_.pool,
                  .ledger = context_.ledger,
                  .clock = context_.clock,

@@ -106,8 +106,9 @@ bool RuleSet::fits(const Use& use, std::string_view text, std::size_t begin,
   if (phrases_[use.phrase].role == Role::mta) {
     return stands_as_host(text, begin, end, use.whole_host);
   }
-  return (use.open_left || begins_word(text, begin, end)) &&
-         (use.open_right || ends_word(text, begin, end));
+  if (!use.open_left && !begins_word(text, begin, end)) return false;
+  if (!use.open_right && !ends_word(text, begin, end)) return false;
+  return use.open_left || use.open_right || !within_host_name(text, begin, end);
 }
 
 void RuleSet::find(std::string_view text, bool hosts_only, std::vector<Met>& met) const {
@@ -163,8 +164,8 @@ bool RuleSet::applies(const Rule& rule, std::span<const Met> met, const Question
   if (!rule.mta.empty() && !has(Role::mta)) return false;
   if (has(Role::without)) return false;
   if (!rule.status.empty()) {
-    const auto matches = [&](const auto& pattern) { return pattern.matches(*question.status); };
-    if (!question.status || std::ranges::none_of(rule.status, matches)) return false;
+    const auto matches = [&](const auto& pattern) { return pattern.matches(question.status); };
+    if (std::ranges::none_of(rule.status, matches)) return false;
   }
   if (!rule.reply.empty()) {
     const auto matches = [&](const auto& pattern) { return pattern.matches(question.reply); };

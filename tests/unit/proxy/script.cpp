@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include <boost/asio/co_spawn.hpp>
@@ -170,6 +172,70 @@ class KeptRefusals final : public policy::Returns {
   std::vector<std::string> lines;
 };
 
+constexpr std::uint32_t today = 20'514;  // 2026-03-02
+
+policy::LinkKeys link_keys() {
+  policy::LinkKey key{.id = 1};
+  key.secret.fill(7);
+  key.secret.back() = 8;
+  return *policy::LinkKeys::create({key});
+}
+
+// On record when it is asked; it is told of later.
+class ScriptedReturns final : public policy::ReturnContexts {
+ public:
+  explicit ScriptedReturns(const Script& script)
+      : fails_(script.has("contexts-fail")), keyless_(script.has("no-keys")) {
+    tokens_ = std::make_shared<const policy::ReturnTokens>(link_keys());
+  }
+  std::shared_ptr<const policy::ReturnTokens> tokens() override {
+    return keyless_ ? nullptr : tokens_;
+  }
+  bool on_record(const Entry& entry) override { return kept_.contains(entry.hash); }
+  void keep(std::vector<Entry> entries, std::function<void(Result<void>)> done) override {
+    if (fails_) return done(fail(Errc::full, "the disk is full"));
+    for (const auto& entry : entries) kept_.insert(entry.hash);
+    done({});
+  }
+  // The line with its tokens; nothing where one of them is not on record.
+  [[nodiscard]] std::optional<std::string> expand(std::string line) {
+    for (const std::string_view kind : {"{bounce ", "{unsubscribe "}) {
+      const auto begin = line.find(kind);
+      const auto end = line.find('}', begin);
+      if (begin == line.npos || end == line.npos) continue;
+      const auto token = token_of(line.substr(begin + 1, end - begin - 1));
+      if (!token) return std::nullopt;
+      line.replace(begin, end - begin + 1, *token);
+    }
+    return line;
+  }
+
+ private:
+  std::optional<std::string> token_of(const std::string& text) {
+    std::istringstream words(text);
+    std::string kind;
+    policy::ReturnContext context;
+    std::string recipient;
+    words >> kind >> context.stream;
+    if (kind == "bounce") words >> context.sender;
+    words >> recipient;
+    const auto hash = tokens_->hash(context);
+    if (!kept_.contains(hash)) return std::nullopt;
+    policy::ReturnToken token{
+        .kind = kind == "bounce" ? policy::ReturnKind::bounce : policy::ReturnKind::unsubscribe,
+        .context = hash,
+        .day = today};
+    const auto contact = policy::parse_contact(recipient, false).value();
+    std::copy_n(contact.text.begin(), std::min(contact.text.size(), token.contact.size()),
+                token.contact.begin());
+    return tokens_->make(token);
+  }
+  bool fails_;
+  bool keyless_;
+  std::shared_ptr<const policy::ReturnTokens> tokens_;
+  std::set<std::uint64_t> kept_;
+};
+
 class KeptTraffic final : public policy::TrafficLog {
  public:
   void record(policy::Passages passages) override {
@@ -224,6 +290,7 @@ std::string stray(const Script& script) {
 struct Play {
   const Script& script;
   const Variation& variation;
+  ScriptedReturns returns{script};
   asio::io_context context;
   Outcome outcome;
   std::size_t upstream_step = 0;
@@ -299,14 +366,12 @@ struct Play {
       const bool doomed = data && upstream_step < script.upstream.size() &&
                           script.upstream[upstream_step].kind == Step::Kind::expect_closed;
       if (doomed) continue;
-      const bool expected = upstream_step < script.upstream.size() &&
-                            script.upstream[upstream_step].kind == Step::Kind::expect &&
-                            line_fits(script.upstream[upstream_step].octets, *got);
-      if (!expected) {
-        mismatch("upstream",
-                 upstream_step < script.upstream.size() ? script.upstream[upstream_step].octets
-                                                        : "(nothing)",
-                 *got);
+      const bool expects = upstream_step < script.upstream.size() &&
+                           script.upstream[upstream_step].kind == Step::Kind::expect;
+      const auto want = expects ? returns.expand(script.upstream[upstream_step].octets)
+                                : std::optional<std::string>("(nothing)");
+      if (!expects || !want || !line_fits(*want, *got)) {
+        mismatch("upstream", want.value_or("a return address that is on record"), *got);
         break;
       }
       ++upstream_step;
@@ -315,6 +380,22 @@ struct Play {
   }
   bool ended_message = false;
 };
+
+std::vector<policy::Stream> streams_of(const Script& script) {
+  std::vector<policy::Stream> streams;
+  using ReturnPath = policy::Stream::ReturnPath;
+  const auto add = [&](std::string_view setting, std::string_view name, std::string_view list_id) {
+    const auto written = argument(script, setting, "");
+    if (written.empty()) return;
+    auto& stream = streams.emplace_back();
+    stream.name = name;
+    stream.list_id = list_id;
+    stream.return_path = written == "off" ? ReturnPath::off : ReturnPath::domain;
+  };
+  add("return-path", "default", "");
+  add("list-stream", "list", "news.example");
+  return streams;
+}
 
 std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& script) {
   auto settings = std::make_shared<proxy::SessionSettings>();
@@ -326,7 +407,15 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
       static_cast<std::uint32_t>(std::stoul(argument(script, "errors", "20")));
   settings->limits.header = std::stoul(argument(script, "header-limit", "1048576"));
   if (!script.has("untrusted")) settings->trusted = {*parse_network("127.0.0.0/8")};
-  settings->streams = std::make_shared<const policy::Streams>();
+  settings->streams = std::make_shared<const policy::Streams>(streams_of(script));
+  if (const auto domain = argument(script, "return-domain", ""); !domain.empty()) {
+    ReturnPathConfig config;
+    config.domain = domain;
+    if (const auto keep = argument(script, "keep", ""); !keep.empty()) config.keep = {keep};
+    settings->returns = std::make_shared<const proxy::ReturnRules>(config);
+  }
+  if (script.has("links")) settings->links_url = "https://unsub.example";
+  if (script.has("split")) settings->split_connections = 1;
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -440,6 +529,9 @@ Outcome play(const Script& script, const Variation& variation) {
       scene.context.poll();
       scene.context.restart();
     }
+    const proxy::LinkKeySource keys = [] {
+      return std::make_shared<const policy::LinkKeys>(link_keys());
+    };
     std::array<char, 4096> buffer{};
     auto [to_gate, from_gate] = pair();
     proxy::Session session(
@@ -451,7 +543,9 @@ Outcome play(const Script& script, const Variation& variation) {
          .findings = findings,
          .clock = &fixed_clock,
          .traffic = &traffic,
-         .returns = &refusals},
+         .link_keys = &keys,
+         .returns = &refusals,
+         .contexts = &scene.returns},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);
