@@ -363,6 +363,9 @@ define(`confTO_QUEUERETURN', `{patience}s')dnl
 define(`confTO_QUEUEWARN', `{warning}')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
 define(`confMAX_HOP', `30')dnl
+dnl However busy the machine is.
+define(`confQUEUE_LA', `10000')dnl
+define(`confREFUSE_LA', `10000')dnl
 define(`confHOST_STATUS_DIRECTORY', `')dnl
 define(`confPRIVACY_FLAGS', `')dnl
 define(`confLOG_LEVEL', `14')dnl
