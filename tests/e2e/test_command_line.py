@@ -28,7 +28,7 @@ def rows(done):
 def test_help_and_version():
     top = run_postern("--help").stdout
     for verb in ("serve", "sink", "check-config", "check", "show", "unsubscribe", "resubscribe", "block", "unblock",
-                 "import", "export", "report", "forget", "verify", "stats"):
+                 "import", "export", "report", "forget", "verify", "stats", "reactivate", "return-mail"):
         assert re.search(rf"^\s+{verb}\s", top, re.MULTILINE), verb
         assert "Usage" in run_postern(verb, "--help").stdout
     assert re.search(r"\d+\.\d+", run_postern("--version").stdout)

@@ -11,10 +11,10 @@ std::expected<Command, int> parse(std::vector<const char*> arguments) {
   return parse_arguments(static_cast<int>(arguments.size()), arguments.data());
 }
 
-const std::vector<std::string> verbs{"serve",       "sink",   "check-config", "check",  "show",
-                                     "unsubscribe", "stats",  "resubscribe",  "link",   "block",
-                                     "unblock",     "import", "export",       "report", "forget",
-                                     "verify",      "stats"};
+const std::vector<std::string> verbs{
+    "serve",       "sink",   "check-config", "check",      "show",       "unsubscribe", "stats",
+    "resubscribe", "link",   "block",        "unblock",    "import",     "export",      "report",
+    "forget",      "verify", "stats",        "reactivate", "return-mail"};
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 #include "fixture.h"
 #include "returns.h"
 #include "store/backup.h"
+#include "store/compaction.h"
+#include "store/reactivation.h"
 
 #include <string>
 
@@ -101,4 +103,35 @@ TEST_CASE("kept mail: what forgets a contact drops it, in a restored backup too"
   CHECK(*store->forget_again(ledger, day(2)) == 1);
   REQUIRE(store->return_mail()->size() == 1);
   CHECK(store->return_mail()->front().sender == "someone@y.example");
+}
+
+TEST_CASE(
+    "what return mail left behind is in a backup, in what is salvaged of one, and compacted") {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "store";
+  const auto backup = directory.path() / "backup";
+  auto store = open(path);
+  const auto bounce = returned(*store, "a@x.example", policy::BounceReason::moved);
+  REQUIRE(apply(*store, bounce, day(0)).placed);
+  const auto address = contact("a@x.example");
+  REQUIRE(store->reactivate(address, false, {"cli", "", "root"}, day(0)));
+  keep(*store, mail_at(day(0)), day(0));
+  REQUIRE(store->backup(backup));
+  const auto has_all = [&](Store& one) {
+    CHECK(one.return_mail()->size() == 1);
+    CHECK(apply(one, bounce, day(1)).kind == Outcome::Kind::unchanged);
+    const auto weighed = one.reactivation(address, false, day(0));
+    REQUIRE(weighed);
+    CHECK(weighed->used == 1);
+    CHECK(weighed->before == day(0));
+    CHECK(one.verify({})->wrong == 0);
+  };
+  for (const auto damage : {Damage::refused, Damage::salvaged}) {
+    const auto again = directory.path() / (damage == Damage::refused ? "restored" : "salvaged");
+    REQUIRE(restore(backup, options_at(again, Mode::create), {}, damage));
+    has_all(*open(again, Mode::read_write));
+  }
+  REQUIRE(store->compact());
+  REQUIRE(store->reopen());
+  has_all(*store);
 }
