@@ -81,7 +81,7 @@ class Place {
     near_ = line_.lower.substr(begin, spot.end - begin + window_behind);
     before_ = near_.substr(0, spot.begin - begin);
     after_ = near_.substr(spot.end - begin);
-    bracketed_ = spot.bracketed;
+    bracketed_ = spot.bracketed || (before_.ends_with('(') && after_.starts_with(')'));
     if (before_.ends_with("mailto:")) {
       before_.remove_suffix(7);
       linked_ = true;
@@ -195,7 +195,7 @@ class Place {
         recipient_labels(), [&](std::string_view word) { return label.contains(word); });
     if (named || fails)
       return {introduced_ || fails ? Weight::labelled : Weight::sentence, fails, false};
-    return {introduced_ && label != "to" ? Weight::hint : Weight::none, false, false};
+    return {introduced_ ? Weight::hint : Weight::none, false, false};
   }
 
   [[nodiscard]] Evidence in_sentence() const {

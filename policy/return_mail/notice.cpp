@@ -105,15 +105,13 @@ void Notice::make_lower() {
 }
 
 void Notice::find_phrases() {
-  notice_phrases().each(lower_, [&](const Phrase& phrase, std::size_t at) {
-    const char* const here = lower_.data() + at;
+  notice_phrases().each(lower_, [&](SaysSet says, std::size_t begin, std::size_t end) {
     const auto behind = std::ranges::upper_bound(
-        lines_, here, {}, [](const Line& line) { return line.lower.data(); });
+        lines_, lower_.data() + begin, {}, [](const Line& line) { return line.lower.data(); });
     if (behind == lines_.begin()) return;
-    std::prev(behind)->says |= bit(phrase.says);
+    std::prev(behind)->says |= says;
     // What is said across the end of a line is said on both.
-    if (behind != lines_.end() && here + phrase.text.size() > behind->lower.data())
-      behind->says |= bit(phrase.says);
+    if (behind != lines_.end() && lower_.data() + end > behind->lower.data()) behind->says |= says;
   });
 }
 
