@@ -191,8 +191,10 @@ class Place {
     const bool fails = line_.says_any(any_failure);
     if (find_reply_code(label) != 0) return {Weight::sentence, false, false};
     if (std::ranges::any_of(other_labels(), in_label) && !label.contains("recipient")) return {};
-    const bool named = std::ranges::any_of(
-        recipient_labels(), [&](std::string_view word) { return label.contains(word); });
+    const bool named = (ends_with_word(label, "to") && label != "to") ||
+                       std::ranges::any_of(recipient_labels(), [&](std::string_view word) {
+                         return label.contains(word);
+                       });
     if (named || fails)
       return {introduced_ || fails ? Weight::labelled : Weight::sentence, fails, false};
     return {introduced_ ? Weight::hint : Weight::none, false, false};

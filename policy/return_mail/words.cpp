@@ -562,7 +562,6 @@ constexpr auto subject_words = std::to_array<Phrase>({
     {"доставки", not_delivered},
     {"failed", for_good},
     {"(failure)", for_good},
-    {"delivery failure", for_good},
     {"undeliverable", for_good},
     {"returned", for_good},
     {"delay", only_late},
