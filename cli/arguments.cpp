@@ -172,10 +172,20 @@ class Grammar {
     text(page, "--since", report_.since, "From that day on: 2026-03-01 (UTC; kept for 400 days)",
          "TIME");
     page->add_flag("--recipients", report_.recipients,
-                   "Who was refused, left or bounced, one by one, instead of sums");
+                   "Who was refused, left or bounced, and why, one by one, instead of sums");
     text(page, "--format", report_.format, "text (if not given), csv or jsonl", "FORMAT");
     page->add_flag("--json", report_.json, "As --format jsonl: one JSON object a line");
     where(page, report_.where);
+
+    page =
+        verb("return-mail", "List or show mail that came back and was not understood", return_mail_,
+             "  postern return-mail list\n  postern return-mail show 12\n"
+             "The last 200 of 30 days are kept, of each the first 64 KiB.\n"
+             "Exit status: 0 shown, 1 no such number, 2 wrong call, 3 the store cannot be read.");
+    page->add_option("ACTION", return_mail_.action, "list or show")->required()->type_name("");
+    page->add_option("NUMBER", return_mail_.number, "Of show: which")->type_name("");
+    page->add_flag("--json", return_mail_.json, "One JSON object a line");
+    where(page, return_mail_.where);
 
     page = verb(
         "stats", "Show how much is in the store", stats_,
@@ -211,6 +221,19 @@ class Grammar {
         ->type_name("TEXT")
         ->check(said());
     where(page, resubscribe_.where);
+
+    page = verb(
+        "reactivate", "The contact takes mail again: lifts a bounce, within limits", reactivate_,
+        "  postern reactivate jane@example.com --confirm --seen 'her mail of 2026-04-01'\n"
+        "Without --confirm it says why the contact bounced, what to mend first, and what is "
+        "left of the month.\nComplaints, unsubscriptions and blocks are not lifted.\n"
+        "Exit status: 0 lifted, 1 not, 2 wrong call, 3 the store cannot be written.");
+    page->add_option("ADDRESS", reactivate_.address, "The mailbox")->required()->type_name("");
+    page->add_flag("--confirm", reactivate_.confirm, "Do it");
+    text(page, "--seen", reactivate_.seen,
+         "How we know that mail came from the contact since: wanted where the mailbox was unknown",
+         "TEXT");
+    where(page, reactivate_.where);
 
     page = verb("link", "Print the unsubscribe links of mailboxes, as messages to them bear them",
                 link_,
@@ -382,6 +405,8 @@ class Grammar {
   UnsubscribeOptions unsubscribe_;
   ResubscribeOptions resubscribe_;
   LinkOptions link_;
+  ReactivateOptions reactivate_;
+  ReturnMailOptions return_mail_;
   BlockOptions block_;
   UnblockOptions unblock_;
   ImportOptions import_;

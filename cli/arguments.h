@@ -8,11 +8,12 @@
 
 namespace postern::cli {
 
-using Command = std::variant<ServeOptions, SinkOptions, CheckConfigOptions, CheckOptions,
-                             ShowOptions, UnsubscribeOptions, ResubscribeOptions, LinkOptions,
-                             BlockOptions, UnblockOptions, ImportOptions, ExportOptions, DsnOptions,
-                             ReportOptions, StatsOptions, ForgetOptions, VerifyOptions, KeysOptions,
-                             CompactOptions, BackupOptions, RestoreOptions>;
+using Command =
+    std::variant<ServeOptions, SinkOptions, CheckConfigOptions, CheckOptions, ShowOptions,
+                 UnsubscribeOptions, ResubscribeOptions, LinkOptions, BlockOptions, UnblockOptions,
+                 ImportOptions, ExportOptions, DsnOptions, ReportOptions, StatsOptions,
+                 ForgetOptions, VerifyOptions, KeysOptions, CompactOptions, BackupOptions,
+                 RestoreOptions, ReactivateOptions, ReturnMailOptions>;
 
 // The verb with its options; or the exit status, where help was asked for and given, or the call is
 // wrong and that was said.

@@ -24,7 +24,7 @@ int forget(const ForgetOptions& options) {
     return store.forget(*address, ledger, origin, context->now);
   });
   if (!done) return complain(done.error());
-  const bool known = done->contacts + done->rows > 0;
+  const bool known = done->contacts + done->rows + done->texts > 0;
   if (!known) {
     say(one_line(address->text) + ": not known");
     // Asked for again, it may be about bytes that an earlier call left in free pages.

@@ -58,6 +58,23 @@ std::string reason_of(TrafficResult result) {
   return reason;
 }
 
+// Of a refusal, or a bounce.
+std::string reason_of(const TrafficRow& row) {
+  if (row.evidence && row.evidence->type != policy::ReturnType::complaint) {
+    return std::string(to_string(row.evidence->reason));
+  }
+  return reason_of(row.result);
+}
+
+std::string_view code_of(const TrafficRow& row) {
+  return row.evidence ? std::string_view(row.evidence->status) : std::string_view();
+}
+
+bool came_back(const TrafficRow& row) {
+  return row.result == TrafficResult::bounced || row.result == TrafficResult::soft_bounced ||
+         row.result == TrafficResult::complained;
+}
+
 std::string_view what_of(TrafficResult result) {
   return is_refusal(result) ? "refused" : to_string(result);
 }
@@ -139,15 +156,15 @@ void print_table(const std::vector<TrafficTotal>& totals) {
     campaign_width = std::max(campaign_width, std::min<std::size_t>(total.campaign.size(), 40));
     all.add(total);
   }
-  say(fmt::format("{:<{}}  {:<{}}  {:>9}  {:>9}  {:>12}  {:>10}  {:>8}  {}", "stream", stream_width,
-                  "campaign", campaign_width, "passed", "refused", "unsubscribed", "complained",
-                  "bounced", "refused as"));
+  say(fmt::format("{:<{}}  {:<{}}  {:>9}  {:>9}  {:>12}  {:>10}  {:>8}  {:>8}  {}", "stream",
+                  stream_width, "campaign", campaign_width, "passed", "refused", "unsubscribed",
+                  "complained", "bounced", "soft", "refused as"));
   const auto print = [&](const TrafficTotal& total) {
     const auto line = fmt::format(
-        "{:<{}}  {:<{}}  {:>9}  {:>9}  {:>12}  {:>10}  {:>8}  {}", or_dash(total.stream),
+        "{:<{}}  {:<{}}  {:>9}  {:>9}  {:>12}  {:>10}  {:>8}  {:>8}  {}", or_dash(total.stream),
         stream_width, or_dash(total.campaign), campaign_width, total.of(TrafficResult::passed),
         total.refused(), total.of(TrafficResult::unsubscribed), total.of(TrafficResult::complained),
-        total.of(TrafficResult::bounced), reasons_of(total));
+        total.of(TrafficResult::bounced), total.of(TrafficResult::soft_bounced), reasons_of(total));
     say(line.substr(0, line.find_last_not_of(' ') + 1));
   };
   for (const auto& total : totals) print(total);
@@ -166,9 +183,9 @@ class Recipients {
       case Format::text:
         return text(row, stream);
       case Format::csv:
-        return say(csv_line({format_time(row.last), what_of(row.result), reason_of(row.result),
+        return say(csv_line({format_time(row.last), what_of(row.result), reason_of(row),
                              std::to_string(row.count), row.address.text, stream, row.campaign,
-                             row.sender}));
+                             row.sender, code_of(row), row.diagnostic}));
       case Format::jsonl:
         return json(row, stream);
     }
@@ -177,9 +194,10 @@ class Recipients {
   // Once, before the first row; and where there is none.
   void head() {
     if (std::exchange(headed_, true)) return;
-    if (format_ == Format::csv) say("last,result,reason,count,address,stream,campaign,last_sender");
+    if (format_ == Format::csv)
+      say("last,result,reason,count,address,stream,campaign,last_sender,code,diagnostic");
     if (format_ == Format::text)
-      line("last", "result", "times", "address", "stream", "campaign", "last sender");
+      line("last", "result", "times", "address", "stream", "campaign", "last sender, or why");
   }
 
  private:
@@ -191,13 +209,15 @@ class Recipients {
   }
 
   static void text(const TrafficRow& row, const std::string& stream) {
-    const auto reason = reason_of(row.result);
+    const auto reason = reason_of(row);
     line(format_time(row.last),
-         reason.empty() ? std::string(what_of(row.result)) : "refused: " + reason,
+         std::string(what_of(row.result)) + (reason.empty() ? "" : ": " + reason),
          std::to_string(row.count),
          row.forgotten ? "(forgotten)"
                        : (row.address.text.empty() ? "(no record)" : one_line(row.address.text)),
-         or_dash(stream), or_dash(row.campaign), or_dash(row.sender));
+         or_dash(stream), or_dash(row.campaign),
+         row.evidence ? one_line(policy::note_of(*row.evidence, row.diagnostic))
+                      : or_dash(row.sender));
   }
 
   static void json(const TrafficRow& row, const std::string& stream) {
@@ -205,13 +225,15 @@ class Recipients {
     const auto add = [&](std::string_view name, std::string_view value) {
       if (!value.empty()) object[name] = value;
     };
-    add("reason", reason_of(row.result));
+    add("reason", reason_of(row));
     object["count"] = row.count;
     add("address", row.address.text);
     if (row.forgotten) object["forgotten"] = true;
     add("stream", stream);
     add("campaign", row.campaign);
     add("last_sender", row.sender);
+    add("code", code_of(row));
+    add("diagnostic", row.diagnostic);
     say(object);
   }
 
@@ -227,6 +249,20 @@ std::vector<std::string> names_of(const policy::Streams& streams, const std::str
   std::vector<std::string> names{stream->name};
   names.insert(names.end(), stream->formerly.begin(), stream->formerly.end());
   return names;
+}
+
+// Under the sums of a campaign: who bounced, and why. In a second walk, so that nothing of it is
+// kept.
+int list_bounced(const Context& context, store::TrafficFilter filter) {
+  Recipients recipients(Format::text, context.streams);
+  bool any = false;
+  filter.each = [&](const TrafficRow& row) {
+    if (!came_back(row)) return;
+    if (!std::exchange(any, true)) say("");
+    recipients.print(row);
+  };
+  const auto walked = context.store->report(filter);
+  return walked ? exit_done : complain(walked.error());
 }
 
 }  // namespace
@@ -267,6 +303,7 @@ int report(const ReportOptions& options) {
     print_csv(totals);
   } else {
     print_table(totals);
+    if (!options.campaign.empty()) return list_bounced(*context, filter);
   }
   return exit_done;
 }

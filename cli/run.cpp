@@ -30,6 +30,8 @@ struct Verbs {
   int operator()(const CompactOptions& options) const { return compact(options); }
   int operator()(const BackupOptions& options) const { return backup(options); }
   int operator()(const RestoreOptions& options) const { return restore(options); }
+  int operator()(const ReactivateOptions& options) const { return reactivate(options); }
+  int operator()(const ReturnMailOptions& options) const { return return_mail(options); }
   int operator()(const VerifyOptions& options) const { return verify(options); }
 };
 

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/output.h"
+#include "cli/returned.h"
 #include "cli/rule.h"
 #include "cli/run.h"
 #include "cli/standing.h"
@@ -9,6 +10,7 @@
 #include "store/digests.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,6 +32,8 @@ struct Subject {
 struct Told {
   std::string source;
   std::string note;
+  std::optional<policy::ReturnEvidence> evidence{};  // of return mail that placed it
+  store::MailDetails mail{};
 };
 
 // History holds every event of the contact, those of its holds included.
@@ -37,7 +41,18 @@ Told told(const std::vector<store::HistoryEntry>& history, const policy::EventId
   const auto entry =
       std::ranges::find(history, event, [](const auto& one) { return one.event.id; });
   if (entry == history.end()) return {};
-  return {entry->source, entry->note};
+  Told found{entry->source, entry->note};
+  if (const auto* evidence = evidence_of(entry->event.facts)) found.evidence = *evidence;
+  found.mail = entry->mail;
+  return found;
+}
+
+std::string describe_report(const policy::Reported& fact) {
+  using Weight = policy::Reported::Weight;
+  if (fact.evidence.type == policy::ReturnType::unknown) return "a person answered";
+  std::string text = std::string(to_string(fact.evidence.type)) + " reported";
+  if (fact.weight == Weight::soft_bounce) text += ", counts as a soft bounce";
+  return text;
 }
 
 // "" in force, "over", "lifted", or "lifted for stream a and stream b".
@@ -60,13 +75,15 @@ std::string describe_event(const policy::Event& event) {
       return text;
     }
     std::string operator()(const policy::HoldsLifted& fact) const {
-      return fmt::format("lifted {} hold{} for {}", fact.holds.size(),
+      return fmt::format("{} {} hold{} for {}",
+                         fact.reactivation ? "reactivated, lifted" : "lifted", fact.holds.size(),
                          fact.holds.size() == 1 ? "" : "s", describe(fact.scope));
     }
     std::string operator()(const policy::ConsentGiven& fact) const {
       return "consented, " + describe(fact.scope);
     }
     std::string operator()(const policy::Forgotten& /*fact*/) const { return "forgotten"; }
+    std::string operator()(const policy::Reported& fact) const { return describe_report(fact); }
   } text;
   return std::visit(text, event.facts);
 }
@@ -85,18 +102,19 @@ void print(const Subject& subject, const Context& context) {
   say(one_line(address.text));
   if (contact.holds.size() + elsewhere.size() != 0) say("holds");
   for (const auto& hold : contact.holds) {
-    const auto [source, note] = told(history, hold.event);
+    const auto said = told(history, hold.event);
     const auto how = state(hold, contact, now);
     say(fmt::format("  {}{}{}{}", describe(hold), how.empty() ? "" : ": ", how,
-                    in_brackets(source, note)));
+                    in_brackets(said.source, said.note)));
+    if (said.evidence) say("    " + describe(*said.evidence, said.mail));
   }
   for (const auto& hold : elsewhere) say("  " + describe(hold, address));
   if (!contact.consents.empty()) say("consents");
   for (const auto& consent : contact.consents) {
-    const auto [source, note] = told(history, consent.event);
+    const auto said = told(history, consent.event);
     say(fmt::format("  {} to {}{}{}", format_date(consent.date), describe(consent.scope),
                     policy::withdrawn(consent, contact) ? ": withdrawn" : "",
-                    in_brackets(source, note)));
+                    in_brackets(said.source, said.note)));
   }
   say("rule");
   for (const auto& [stream, verdict, rule] : stream_rules(context, findings)) {
@@ -109,6 +127,9 @@ void print(const Subject& subject, const Context& context) {
   for (const auto& entry : history) {
     say(fmt::format("  {} {}{}{}", format_time(entry.event.happened), describe_event(entry.event),
                     in_brackets(entry.source, entry.note), where_from(entry)));
+    const auto* evidence = evidence_of(entry.event.facts);
+    const auto more = evidence != nullptr ? describe(*evidence, entry.mail) : std::string();
+    if (!more.empty()) say("    " + more);
   }
 }
 
@@ -119,6 +140,7 @@ boost::json::object record(std::string_view what, const policy::CanonicalAddress
 void add_told(boost::json::object& object, const Told& told) {
   object["source"] = told.source;
   object["note"] = told.note;
+  if (told.evidence) add_return(object, *told.evidence, told.note, told.mail);
 }
 
 boost::json::object hold_record(const policy::CanonicalAddress& address, const policy::Hold& hold,
@@ -143,7 +165,7 @@ boost::json::object event_record(const policy::CanonicalAddress& address,
     add_scope(object, placed->scope);
     if (placed->until) object["until"] = format_time(*placed->until);
   } else if (const auto* lifted = std::get_if<policy::HoldsLifted>(&entry.event.facts)) {
-    object["event"] = "lifted";
+    object["event"] = lifted->reactivation ? "reactivated" : "lifted";
     object["holds"] = lifted->holds.size();
     add_scope(object, lifted->scope);
   } else if (const auto* given = std::get_if<policy::ConsentGiven>(&entry.event.facts)) {
@@ -151,7 +173,16 @@ boost::json::object event_record(const policy::CanonicalAddress& address,
     add_scope(object, given->scope);
   }
   if (std::holds_alternative<policy::Forgotten>(entry.event.facts)) object["event"] = "forgotten";
-  add_told(object, {entry.source, entry.note});
+  if (const auto* reported = std::get_if<policy::Reported>(&entry.event.facts)) {
+    using Weight = policy::Reported::Weight;
+    object["event"] = "reported";
+    if (reported->weight == Weight::soft_bounce) object["counts_as"] = "soft-bounce";
+    if (reported->weight == Weight::sign_of_life) object["counts_as"] = "sign-of-life";
+  }
+  Told said{entry.source, entry.note};
+  if (const auto* evidence = evidence_of(entry.event.facts)) said.evidence = *evidence;
+  said.mail = entry.mail;
+  add_told(object, said);
   if (!entry.by.empty()) object["by"] = entry.by;
   if (!entry.import.empty()) object["import"] = entry.import;
   return object;

@@ -84,7 +84,7 @@ std::string remedy(const StandingHold& standing) {
     case policy::HoldKind::bounced:
       break;
   }
-  return "this build has no way to lift a bounce hold";
+  return "lift it with: " + reactivate_command(address, {});
 }
 
 Result<void> say_what_stands(const Context& context, const CanonicalAddress& address) {

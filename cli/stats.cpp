@@ -70,7 +70,7 @@ std::string as_line(const SourceState& state, std::size_t width) {
 }
 
 void print_counts(const store::Stats& stats, boost::json::object* object) {
-  const std::array<std::pair<std::string_view, std::uint64_t>, 12> counts{
+  const std::array<std::pair<std::string_view, std::uint64_t>, 13> counts{
       {{"contacts", stats.contacts},
        {"active", stats.active},
        {"unsubscribed", stats.unsubscribed},
@@ -81,6 +81,7 @@ void print_counts(const store::Stats& stats, boost::json::object* object) {
        {"domains", stats.domains},
        {"consents", stats.consents},
        {"events", stats.events},
+       {"return_mail", stats.return_mail},
        {"bytes_used", stats.bytes_used},
        {"bytes_file", stats.bytes_file}}};
   for (const auto& [name, value] : counts) {

@@ -36,6 +36,12 @@ std::string resubscribe_command(std::string_view address, std::string_view strea
   return command("resubscribe", address, which + " --consent 'how we know'");
 }
 
+std::string reactivate_command(std::string_view address, std::string_view seen) {
+  return command(
+      "reactivate", address,
+      seen.empty() ? std::string(" --confirm") : " --confirm --seen " + shell_quoted(seen));
+}
+
 std::string unblock_command(std::string_view address) { return command("unblock", address, {}); }
 
 }  // namespace postern::cli

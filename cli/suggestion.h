@@ -12,6 +12,8 @@ namespace postern::cli {
 // "postern resubscribe jane@example.com --stream newsletter --consent 'how we know'"; of every
 // stream where `stream` is empty.
 [[nodiscard]] std::string resubscribe_command(std::string_view address, std::string_view stream);
+// "postern reactivate jane@example.com --confirm"; with `seen`, that too.
+[[nodiscard]] std::string reactivate_command(std::string_view address, std::string_view seen);
 // "postern unblock jane@example.com"
 [[nodiscard]] std::string unblock_command(std::string_view address);
 

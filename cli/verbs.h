@@ -59,6 +59,20 @@ struct ResubscribeOptions {
 };
 int resubscribe(const ResubscribeOptions& options);
 
+struct ReactivateOptions {
+  Where where;
+  std::string address, seen;
+  bool confirm = false;
+};
+int reactivate(const ReactivateOptions& options);
+
+struct ReturnMailOptions {
+  Where where;
+  std::string action, number;
+  bool json = false;
+};
+int return_mail(const ReturnMailOptions& options);
+
 struct LinkOptions {
   Where where;
   std::vector<std::string> addresses;

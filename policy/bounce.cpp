@@ -8,8 +8,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array type_names{"unknown"sv,   "bounce"sv,     "delayed"sv,    "delivered"sv,
-                                "complaint"sv, "auto-reply"sv, "unsubscribe"sv};
+constexpr std::array<std::string_view, return_types> type_names{
+    "unknown"sv,   "bounce"sv,     "delayed"sv,    "delivered"sv,
+    "complaint"sv, "auto-reply"sv, "unsubscribe"sv};
 
 constexpr std::array<std::string_view, bounce_reasons> reason_names{
     "undefined",  "user-unknown", "domain-unknown",    "moved",      "not-accepting",
@@ -21,6 +22,12 @@ constexpr std::array<std::string_view, bounce_reasons> reason_names{
 }  // namespace
 
 std::string_view to_string(ReturnType type) { return type_names[static_cast<std::size_t>(type)]; }
+
+std::optional<ReturnType> parse_return_type(std::string_view text) {
+  const auto name = std::ranges::find(type_names, text);
+  if (name == type_names.end()) return std::nullopt;
+  return static_cast<ReturnType>(name - type_names.begin());
+}
 
 std::string_view to_string(BounceReason reason) {
   return reason_names[static_cast<std::size_t>(reason)];

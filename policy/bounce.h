@@ -18,7 +18,9 @@ enum class ReturnType : std::uint8_t {
   auto_reply = 5,
   unsubscribe = 6,
 };
+inline constexpr std::uint8_t return_types = 7;
 [[nodiscard]] std::string_view to_string(ReturnType type);  // "auto-reply", ...
+[[nodiscard]] std::optional<ReturnType> parse_return_type(std::string_view text);
 
 enum class BounceReason : std::uint8_t {
   undefined = 0,

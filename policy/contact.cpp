@@ -106,6 +106,8 @@ void fold(Contact& contact, const Event& event, const ConsentGiven& given) {
 
 void fold(Contact& /*contact*/, const Event& /*event*/, const Forgotten& /*forgotten*/) {}
 
+void fold(Contact& /*contact*/, const Event& /*event*/, const Reported& /*reported*/) {}
+
 }  // namespace
 
 std::string_view to_string(HoldKind kind) {

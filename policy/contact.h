@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/time.h"
+#include "policy/evidence.h"
 
 #include <array>
 #include <compare>
@@ -91,20 +92,32 @@ struct HoldPlaced {
   HoldKind kind = HoldKind::unsubscribed;
   Scope scope;
   std::optional<Time> until;
-  std::optional<HoldId> imported;  // its identity, where it came by import
+  std::optional<HoldId> imported;            // its identity, where it came by import
+  std::optional<ReturnEvidence> evidence{};  // of return mail, where that placed it
 };
 struct HoldsLifted {
   std::vector<HoldId>
       holds;  // those that the lifting side had seen; a hold not named here survives
   Scope scope;
   bool undo = false;
+  bool reactivation = false;  // the operator lifted a bounce: it is counted, and never both
 };
 struct ConsentGiven {
   Scope scope;
 };
 // Every personal text was erased. Changes nothing of what stands.
 struct Forgotten {};
-using Facts = std::variant<HoldPlaced, HoldsLifted, ConsentGiven, Forgotten>;
+// Return mail, or a refusal, that places no hold. Changes nothing of what stands.
+struct Reported {
+  enum class Weight : std::uint8_t {
+    none = 0,
+    soft_bounce = 1,   // counts for the rule of soft_bounces.h
+    sign_of_life = 2,  // voids those before it: mail arrived, or a person answered
+  };
+  ReturnEvidence evidence;
+  Weight weight = Weight::none;
+};
+using Facts = std::variant<HoldPlaced, HoldsLifted, ConsentGiven, Forgotten, Reported>;
 
 struct Event {
   EventId id;

@@ -20,23 +20,6 @@ std::string label_pattern(std::string_view label) {
   return to_lower(label);
 }
 
-// A pattern as canonical addresses are spelled: local part folded, labels of the domain that are
-// not ASCII as A-labels. What cannot be brought there stays as it is, and matches nothing.
-std::string canonical_pattern(std::string_view pattern) {
-  if (!unfit_for_address(pattern).empty()) return std::string(pattern);
-  const auto at = pattern.rfind('@');
-  std::string result = case_folded(to_nfc(pattern.substr(0, at)));
-  if (at == pattern.npos) return result;
-  result += '@';
-  auto domain = pattern.substr(at + 1);
-  for (auto dot = domain.find('.'); dot != domain.npos; dot = domain.find('.')) {
-    result += label_pattern(domain.substr(0, dot));
-    result += '.';
-    domain.remove_prefix(dot + 1);
-  }
-  return result += label_pattern(domain);
-}
-
 bool was_named(const Stream& stream, std::string_view name) {
   return std::ranges::find(stream.formerly, name) != stream.formerly.end();
 }
@@ -89,6 +72,21 @@ const Stream* Streams::find(std::string_view name) const {
 }
 
 const Stream& Streams::fallback() const { return streams_[fallback_]; }
+
+std::string canonical_pattern(std::string_view pattern) {
+  if (!unfit_for_address(pattern).empty()) return std::string(pattern);
+  const auto at = pattern.rfind('@');
+  std::string result = case_folded(to_nfc(pattern.substr(0, at)));
+  if (at == pattern.npos) return result;
+  result += '@';
+  auto domain = pattern.substr(at + 1);
+  for (auto dot = domain.find('.'); dot != domain.npos; dot = domain.find('.')) {
+    result += label_pattern(domain.substr(0, dot));
+    result += '.';
+    domain.remove_prefix(dot + 1);
+  }
+  return result += label_pattern(domain);
+}
 
 bool matches_pattern(std::string_view pattern, std::string_view sender) {
   std::size_t p = 0;

@@ -47,6 +47,9 @@ class Streams {
   Stream null_sender_;
 };
 
+// A pattern as canonical addresses are spelled: local part folded, labels of the domain that are
+// not ASCII as A-labels. What cannot be brought there stays as it is, and matches nothing.
+[[nodiscard]] std::string canonical_pattern(std::string_view pattern);
 // ASCII case-insensitive; `*` stands for any run of characters. of_envelope() asks it with
 // canonical spellings on both sides, so that a pattern may be written with U-labels or A-labels.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view sender);

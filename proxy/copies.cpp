@@ -110,6 +110,7 @@ awaitable<Copies::Outcome> Copies::deliver() {
     co_return Outcome{
         .reply = make_reply(451, "4.3.0", "this very message is being delivered, try again later"),
         .missed = {},
+        .refused = {},
         .on_record = {}};
   }
   struct UnderWay {
@@ -120,7 +121,7 @@ awaitable<Copies::Outcome> Copies::deliver() {
     }
   } const under_way{context_.ledger, all};
   if (auto reply = co_await prepare()) {
-    co_return Outcome{.reply = *std::move(reply), .missed = {}, .on_record = {}};
+    co_return Outcome{.reply = *std::move(reply), .missed = {}, .refused = {}, .on_record = {}};
   }
   co_await send_all();
   Report report = Report::not_wanted;
@@ -312,7 +313,8 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
 
 awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
   const auto& recipient = transaction_.recipients_told[copy.recipient];
-  const auto plan = plan_of(transaction_.reverse_path, transaction_.parameters, recipient);
+  const auto plan =
+      plan_of(plan_.reverse_path_of(recipient), transaction_.parameters, plan_.sent_to(recipient));
   const auto section = plan_.section_of(recipient);
   auto answer = co_await transact(lease, plan, {.front = section, .body = body_.size()});
   copy.reply = std::move(answer.reply);
@@ -322,6 +324,7 @@ awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
     note({copy.key}, context_.clock() + on_record_after_451);
   } else {
     copy.state = copy.reply.permanent() ? State::refused : State::deferred;
+    copy.by_upstream = copy.reply.permanent();
   }
   co_return answer.answered;
 }
@@ -404,7 +407,7 @@ awaitable<Copies::Answer> Copies::send_report(std::span<const LateRefusal> refus
 }
 
 Copies::Outcome Copies::outcome(Report report) const {
-  Outcome outcome{.reply = {}, .missed = {}, .on_record = keys()};
+  Outcome outcome{.reply = {}, .missed = {}, .refused = {}, .on_record = keys()};
   const auto taken = count(State::taken);
   const auto refused = count(State::refused);
   outcome.sent_before = sent_before_;
@@ -415,6 +418,7 @@ Copies::Outcome Copies::outcome(Report report) const {
   for (const auto& late : plan_.late()) miss(late.recipient);
   for (const Copy& copy : copies_) {
     if (copy.state != State::taken) miss(copy.recipient);
+    if (copy.by_upstream) outcome.refused.push_back({outcome.missed.back(), copy.reply});
   }
   if (const auto missing = progress_->failed_notes + progress_->notes; missing > 0) {
     log::error(

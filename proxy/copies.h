@@ -44,8 +44,13 @@ class Copies {
 
   struct Outcome {
     wire::Reply reply;                             // to the client's final dot
-    std::vector<policy::CanonicalAddress> missed;  // whom the upstream refused
-    std::vector<policy::CopyKey> on_record;        // of this message, where the reply is 250
+    std::vector<policy::CanonicalAddress> missed;  // who did not get it
+    struct Refused {
+      policy::CanonicalAddress recipient;
+      wire::Reply reply;
+    };
+    std::vector<Refused> refused;            // of them, by the upstream and for good
+    std::vector<policy::CopyKey> on_record;  // of this message, where the reply is 250
     std::uint32_t sent = 0;
     std::uint32_t sent_before = 0;  // by the ledger
   };
@@ -57,6 +62,7 @@ class Copies {
   struct Copy {
     std::size_t recipient = 0;
     State state = State::waiting;
+    bool by_upstream = false;  // that refused it
     wire::Reply reply;
     policy::CopyKey key;
   };

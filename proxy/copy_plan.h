@@ -20,7 +20,9 @@ class CopyPlan {
   virtual ~CopyPlan() = default;
   // Whom the gate refuses after all.
   [[nodiscard]] virtual const std::vector<Late>& late() const = 0;
-  // The header section of that recipient's copy.
+  // The envelope of that recipient's copy, and its header section.
+  [[nodiscard]] virtual policy::Mailbox reverse_path_of(const Recipient& recipient) const = 0;
+  [[nodiscard]] virtual Recipient sent_to(const Recipient& recipient) const = 0;
   [[nodiscard]] virtual std::string section_of(const Recipient& recipient) const = 0;
   // As it came.
   [[nodiscard]] virtual const std::string& section() const = 0;

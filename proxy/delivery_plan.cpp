@@ -34,7 +34,9 @@ SectionEditor::Edit DeliveryPlan::edit(std::string_view section, std::string_vie
   const auto wanted = wishes();
   wants_list_unsubscribe_ = wanted.list_unsubscribe != HeaderWishes::ListUnsubscribe::off;
   header_ = plan_header_edit(section, wanted);
-  holds_ = !late_.empty() || (header_.add_list_unsubscribe && recipients.size() > 1);
+  holds_ =
+      !late_.empty() || (header_.add_list_unsubscribe && recipients.size() > 1) || mail_differs();
+  note_contexts();
   if (holds_) {
     section_ = section;
     edit.section.emplace();
@@ -107,6 +109,42 @@ HeaderWishes DeliveryPlan::wishes() const {
   return wishes;
 }
 
+bool DeliveryPlan::rewrites() const {
+  return transaction_.returns && transaction_.returns->rewrites(*stream_);
+}
+
+// What MAIL said upstream is not what every recipient's copy has to come from.
+bool DeliveryPlan::mail_differs() const {
+  if (!transaction_.returns) return false;
+  const bool sent = transaction_.returns->rewrites(*transaction_.stream);
+  if (!sent || !rewrites()) return sent != rewrites();
+  return stream_ != transaction_.stream ||
+         std::ranges::any_of(transaction_.recipients_told, [&](const Recipient& recipient) {
+           return recipient.ref != transaction_.mail_ref;
+         });
+}
+
+// The envelope's own is on record since MAIL.
+void DeliveryPlan::note_contexts() {
+  if (!transaction_.returns) return;
+  const auto& returns = *transaction_.returns;
+  if (rewrites() && stream_ != transaction_.stream) {
+    contexts_.push_back(returns.context(*stream_, transaction_.reverse_path));
+  }
+  if (header_.add_list_unsubscribe) contexts_.push_back(returns.unsubscribe_context(*stream_));
+}
+
+policy::Mailbox DeliveryPlan::reverse_path_of(const Recipient& recipient) const {
+  if (!rewrites()) return transaction_.reverse_path;
+  return transaction_.returns->reverse_path(*stream_, transaction_.reverse_path, recipient.ref);
+}
+
+Recipient DeliveryPlan::sent_to(const Recipient& recipient) const {
+  if (!rewrites()) return recipient;
+  return {.path = recipient.path,
+          .parameters = sent_parameters(recipient, transaction_.parameters.smtputf8)};
+}
+
 // Nothing where no link can be made: the mail flows (DESIGN.md 9).
 std::string DeliveryPlan::fields_of(const Recipient& recipient) const {
   if (!header_.add_list_unsubscribe) return {};
@@ -118,7 +156,9 @@ std::string DeliveryPlan::fields_of(const Recipient& recipient) const {
     log::error("no unsubscribe link can be made: " + token.error().text);
     return {};
   }
-  return unsubscribe_fields(links_.url + "/u/" + *token, "");
+  const auto mailto =
+      transaction_.returns ? transaction_.returns->mailto(*stream_, recipient.ref) : std::string();
+  return unsubscribe_fields(links_.url + "/u/" + *token, mailto);
 }
 
 std::string DeliveryPlan::section_of(const Recipient& recipient) const {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::proxy {
@@ -45,6 +46,13 @@ class DeliveryPlan final : public SectionEditor, public CopyPlan {
   [[nodiscard]] std::vector<policy::Passages::Passage> take_refused() {
     return std::move(refused_);
   }
+  // What has to be on record before anything of the message goes upstream; once.
+  [[nodiscard]] bool owes_contexts() const { return !contexts_.empty(); }
+  [[nodiscard]] std::vector<policy::ReturnContexts::Entry> take_contexts() {
+    return std::exchange(contexts_, {});
+  }
+  [[nodiscard]] policy::Mailbox reverse_path_of(const Recipient& recipient) const override;
+  [[nodiscard]] Recipient sent_to(const Recipient& recipient) const override;
   [[nodiscard]] std::string section_of(const Recipient& recipient) const override;
   [[nodiscard]] const std::string& section() const override { return section_; }
 
@@ -53,6 +61,9 @@ class DeliveryPlan final : public SectionEditor, public CopyPlan {
   void check_again();
   [[nodiscard]] wire::Reply refusal_of_all() const;
   [[nodiscard]] HeaderWishes wishes() const;
+  [[nodiscard]] bool rewrites() const;
+  [[nodiscard]] bool mail_differs() const;
+  void note_contexts();
   [[nodiscard]] std::string fields_of(const Recipient& recipient) const;
 
   const Transaction& transaction_;
@@ -65,6 +76,7 @@ class DeliveryPlan final : public SectionEditor, public CopyPlan {
   HeaderPlan header_;
   std::vector<Late> late_;
   std::vector<policy::Passages::Passage> refused_;
+  std::vector<policy::ReturnContexts::Entry> contexts_;
   std::string section_;
   bool holds_ = false;
   bool wants_list_unsubscribe_ = false;

@@ -1,5 +1,7 @@
 #include "proxy/dialogue.h"
 
+#include "proxy/wire/orcpt.h"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -43,6 +45,17 @@ void accept(Transaction& transaction, std::size_t place) {
   }
 }
 
+bool rewrites(const Transaction& transaction) {
+  return transaction.returns && transaction.returns->rewrites(*transaction.stream);
+}
+
+// MAIL goes upstream with another's return address than that of the only recipient there can be.
+bool carries_anothers(const Transaction& transaction) {
+  const auto& candidates =
+      transaction.accepted > 0 ? transaction.recipients_told : transaction.recipients_asked;
+  return candidates.front().ref != transaction.mail_ref;
+}
+
 bool is_allowed(const policy::Passages::Passage& passage) {
   return passage.reason == policy::Reason::none;
 }
@@ -62,6 +75,12 @@ Answers accept_all(const Plan& plan) {
                                                                 : make_reply(250, "2.1.5", "Ok"));
   }
   return answers;
+}
+
+wire::RecipientParameters sent_parameters(const Recipient& recipient, bool utf8) {
+  auto parameters = recipient.parameters;
+  if (recipient.adds_orcpt) parameters.orcpt = wire::original_recipient(recipient.path, utf8);
+  return parameters;
 }
 
 Reply Dialogue::greeting() const {
@@ -154,7 +173,7 @@ std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
     case Verb::mail:
       return mail(command, plan);
     case Verb::rcpt:
-      return rcpt(command, plan);
+      return rcpt(command, plan, offered);
     case Verb::data:
       return data(plan);
     case Verb::rset:
@@ -210,10 +229,14 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
   // A hint: left out where the upstream does not offer SIZE.
   transaction_->needs.size = command.mail.size && told_.size;
   transaction_->stream = &check_.stream_of(command.path);
+  if (rules_.return_domain && !command.path.empty()) {
+    transaction_->returns = check_.return_paths(command.path);
+  }
   return make_reply(250, "2.1.0", "Ok");
 }
 
-std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
+std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
+                                    const Capabilities& offered) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
   if (const auto extension = missing(told_, needed_by(command.recipient)); !extension.empty()) {
     return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
@@ -234,15 +257,44 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan) {
     return refused;
   }
   if (transaction.broken) return transaction.broken;
-  transaction.needs.dsn |= needed_by(command.recipient).dsn;
-  forward_mail(plan);
-  wire::append_rcpt(plan.octets, command.path, command.recipient);
-  plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
-  if (verdict) transaction.asked.push_back(*std::move(verdict));
-  if (check_.may_edit(*transaction.stream)) {
-    transaction.recipients_asked.push_back({command.path, command.recipient});
+  if (transaction.returns) {
+    auto recipient = recipient_of(command, offered);
+    if (!recipient) return recipient.error();
+    forward_mail(plan, recipient->ref);
+    forward_rcpt(plan, command.path, sent_parameters(*recipient, transaction.parameters.smtputf8));
+    transaction.recipients_asked.push_back(*std::move(recipient));
+  } else {
+    forward_mail(plan, {});
+    forward_rcpt(plan, command.path, command.recipient);
+    if (check_.may_edit(*transaction.stream)) {
+      transaction.recipients_asked.push_back({command.path, command.recipient});
+    }
   }
+  if (verdict) transaction.asked.push_back(*std::move(verdict));
   return std::nullopt;
+}
+
+// As a return address knows it; the reply where it cannot be made now.
+std::expected<Recipient, Reply> Dialogue::recipient_of(const wire::Command& command,
+                                                       const Capabilities& offered) {
+  if (!transaction_->returns->tokens) {
+    return std::unexpected(
+        make_reply(451, "4.3.0", "the gate cannot make return addresses now, try again later"));
+  }
+  auto ref = check_.ref(command.path, *transaction_->stream);
+  if (!ref) return std::unexpected(std::move(ref).error());
+  return Recipient{
+      .path = command.path,
+      .parameters = command.recipient,
+      .ref = *ref,
+      .adds_orcpt = offered.dsn && command.recipient.orcpt.empty() && rewrites(*transaction_)};
+}
+
+void Dialogue::forward_rcpt(Plan& plan, const policy::Mailbox& path,
+                            const wire::RecipientParameters& parameters) {
+  transaction_->needs.dsn |= needed_by(parameters).dsn;
+  wire::append_rcpt(plan.octets, path, parameters);
+  plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
 }
 
 std::optional<Reply> Dialogue::data(Plan& plan) {
@@ -258,7 +310,8 @@ std::optional<Reply> Dialogue::data(Plan& plan) {
     return no_recipients();
   // Every forward of this plan is a RCPT still.
   const bool several = transaction.accepted + plan.forwards.size() > 1;
-  if (check_.waits_for_header(*transaction.stream, several)) {
+  const bool differs = rewrites(transaction) && (several || carries_anothers(transaction));
+  if (differs || check_.waits_for_header(*transaction.stream, several)) {
     plan.own_data = plan.replies.size();
     return std::nullopt;
   }
@@ -269,10 +322,19 @@ std::optional<Reply> Dialogue::data(Plan& plan) {
 
 // MAIL is held back until a recipient needs it: a session of suppressed recipients never touches
 // the upstream.
-void Dialogue::forward_mail(Plan& plan) {
-  if (transaction_->sent || plan.mail_end != 0) return;
-  wire::append_mail(plan.octets, transaction_->reverse_path, transaction_->parameters,
-                    transaction_->needs.size);
+void Dialogue::forward_mail(Plan& plan, const policy::ContactRef& ref) {
+  auto& transaction = *transaction_;
+  if (transaction.sent || plan.mail_end != 0) return;
+  const bool with_size = transaction.needs.size;
+  if (rewrites(transaction)) {
+    transaction.mail_ref = ref;
+    wire::append_mail(
+        plan.octets,
+        transaction.returns->reverse_path(*transaction.stream, transaction.reverse_path, ref),
+        transaction.parameters, with_size);
+  } else {
+    wire::append_mail(plan.octets, transaction.reverse_path, transaction.parameters, with_size);
+  }
   plan.mail_end = plan.octets.size();
 }
 
@@ -354,6 +416,10 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
     } else {
       reply = *said;
       if (!is_data && said->positive()) accept(transaction, i);
+      if (!is_data && said->permanent() && i < transaction.asked.size()) {
+        check_.refused_upstream(transaction.asked[i].recipient, *transaction.stream,
+                                transaction.reverse_path, *said);
+      }
       if (is_data) settled.go_ahead = said->code == 354;
     }
   }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,7 +23,14 @@ namespace postern::proxy {
 struct Recipient {
   policy::Mailbox path;
   wire::RecipientParameters parameters;
+  // Where envelope senders may be ours: what the store knows it by, and whether its RCPT tells whom
+  // the sender knew, though the client's did not.
+  policy::ContactRef ref{};
+  bool adds_orcpt = false;
 };
+
+// What its RCPT says upstream where its copy comes from a return address. `utf8`: with SMTPUTF8.
+[[nodiscard]] wire::RecipientParameters sent_parameters(const Recipient& recipient, bool utf8);
 
 // A mail transaction: from MAIL to the end of data; dropped whole by RSET, EHLO, HELO or a MAIL
 // that starts afresh.
@@ -44,6 +52,9 @@ struct Transaction {
   // The same for whoever makes the copies, where they may differ.
   std::vector<Recipient> recipients_told;
   std::vector<Recipient> recipients_asked;
+  // Where there is a return domain, and the sender is not <>.
+  std::optional<ReturnPaths> returns;
+  policy::ContactRef mail_ref{};  // of the recipient whose return address MAIL carries upstream
 };
 
 // What a batch of commands comes to before the upstream has spoken.
@@ -85,6 +96,7 @@ class Dialogue {
     std::string hostname;
     std::uint32_t max_recipients = 1'000;
     std::uint32_t max_errors = 20;
+    bool return_domain = false;  // envelope senders may become addresses of ours
   };
   // `check` outlives the dialogue.
   Dialogue(Rules rules, RecipientCheck& check) : rules_(std::move(rules)), check_(check) {}
@@ -132,9 +144,14 @@ class Dialogue {
   [[nodiscard]] wire::Reply hello(const wire::Command& command, Plan& plan,
                                   const Capabilities& offered);
   [[nodiscard]] wire::Reply mail(const wire::Command& command, Plan& plan);
-  [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan,
+                                                const Capabilities& offered);
+  [[nodiscard]] std::expected<Recipient, wire::Reply> recipient_of(const wire::Command& command,
+                                                                   const Capabilities& offered);
   [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
-  void forward_mail(Plan& plan);
+  void forward_mail(Plan& plan, const policy::ContactRef& ref);
+  void forward_rcpt(Plan& plan, const policy::Mailbox& path,
+                    const wire::RecipientParameters& parameters);
   void settle_own_data(Plan& plan, Settled& settled) const;
   void abandon(Plan& plan);
   [[nodiscard]] wire::Reply no_command(Plan& plan, std::string_view text);

@@ -19,17 +19,10 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
     return wire::make_reply(554, "5.7.1",
                             fmt::format("relay access denied: {} may not relay here", address));
   }
-  const auto store_failed = [this, &stream](const Error& error) {
-    if (counts_ != nullptr) counts_->recipient_deferred(stream);
-    log::error(
-        fmt::format("{} deferred: the store cannot answer: {}", client_.session, error.text));
-    return wire::make_reply(451, "4.3.0",
-                            "the gate cannot look up recipients right now, try again later");
-  };
   auto contact = policy::canonical(recipient);
   const auto asked = std::chrono::steady_clock::now();
   if (const auto found = reader_.find(contact, findings_); !found) {
-    return store_failed(found.error());
+    return store_failed(stream, found.error());
   }
   if (counts_ != nullptr) {
     counts_->lookup(
@@ -45,13 +38,36 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
     return std::nullopt;
   }
   const auto note = reader_.note(verdict.event);
-  if (!note) return store_failed(note.error());
+  if (!note) return store_failed(stream, note.error());
   keep();
   const auto refused = policy::refusal(verdict, policy::to_string(recipient), *note, utf8);
   log::info(fmt::format("{} refused stream={} reason={} to=<{}>", client_.session, stream.name,
                         policy::to_string(verdict.reason),
                         printable(policy::to_string(recipient))));
   return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);
+}
+
+wire::Reply Gatekeeper::store_failed(const policy::Stream& stream, const Error& error) const {
+  if (counts_ != nullptr) counts_->recipient_deferred(stream);
+  log::error(fmt::format("{} deferred: the store cannot answer: {}", client_.session, error.text));
+  return wire::make_reply(451, "4.3.0",
+                          "the gate cannot look up recipients right now, try again later");
+}
+
+// No session authenticates in this build: one that does is to say so here, as `authenticated`.
+ReturnPaths Gatekeeper::return_paths(const policy::Mailbox& reverse_path) {
+  const auto days = std::chrono::floor<std::chrono::days>(clock_().time_since_epoch());
+  return {.rules = client_.returns,
+          .tokens = client_.contexts->tokens(),
+          .day = static_cast<std::uint32_t>(days.count()),
+          .kept = client_.returns->keeps(reverse_path)};
+}
+
+std::expected<policy::ContactRef, wire::Reply> Gatekeeper::ref(const policy::Mailbox& recipient,
+                                                               const policy::Stream& stream) {
+  auto ref = reader_.ref(policy::canonical(recipient));
+  if (!ref) return std::unexpected(store_failed(stream, ref.error()));
+  return *ref;
 }
 
 bool Gatekeeper::may_edit(const policy::Stream& stream) const {
@@ -66,6 +82,17 @@ bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) co
   const bool personal = client_.links && stream.kind == policy::Stream::Kind::marketing &&
                         stream.list_unsubscribe != policy::Stream::ListUnsubscribe::off;
   return several && personal;
+}
+
+void Gatekeeper::refused_upstream(const policy::CanonicalAddress& recipient,
+                                  const policy::Stream& stream, const policy::Mailbox& reverse_path,
+                                  const wire::Reply& reply) {
+  if (returns_ == nullptr) return;
+  returns_->refused({.recipient = recipient,
+                     .stream = stream.name,
+                     .sender = policy::to_string(reverse_path),
+                     .reply = wire::one_line(reply),
+                     .time = clock_()});
 }
 
 void Gatekeeper::ended(policy::Passages passages) {

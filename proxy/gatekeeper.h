@@ -7,11 +7,14 @@
 #include "base/time.h"
 #include "policy/contacts.h"
 #include "policy/decision.h"
+#include "policy/returns.h"
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/counts.h"
+#include "proxy/return_paths.h"
 #include "proxy/wire/reply.h"
 
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,11 +38,25 @@ class RecipientCheck {
                                               bool /*several*/) const {
     return false;
   }
+  // How the envelope senders of a transaction from `reverse_path` are made, and what they know a
+  // recipient by. Asked only where there is a return domain (Dialogue::Rules).
+  [[nodiscard]] virtual ReturnPaths return_paths(const policy::Mailbox& /*reverse_path*/) {
+    return {};
+  }
+  [[nodiscard]] virtual std::expected<policy::ContactRef, wire::Reply> ref(
+      const policy::Mailbox& /*recipient*/, const policy::Stream& /*stream*/) {
+    return policy::ContactRef{};
+  }
   // The verdict on the recipient that check() was asked about last, once. None where nobody keeps
   // it, or where there was none: 451, 554.
   [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
     return std::nullopt;
   }
+  // The upstream refused a recipient of the transaction for good, which check() had let through.
+  virtual void refused_upstream(const policy::CanonicalAddress& /*recipient*/,
+                                const policy::Stream& /*stream*/,
+                                const policy::Mailbox& /*reverse_path*/,
+                                const wire::Reply& /*reply*/) {}
   // A transaction is over: its verdicts that came true, one at least. `time` is not set.
   virtual void ended(policy::Passages /*passages*/) {}
 };
@@ -52,19 +69,23 @@ class Gatekeeper final : public RecipientCheck {
     std::string session;  // its id, for the log
     IpAddress address;
     bool may_relay = false;
-    std::string listener{};  // that it came in by
-    bool links = false;      // marketing mail gets links of its recipients
+    std::string listener{};                // that it came in by
+    bool links = false;                    // marketing mail gets links of its recipients
+    const ReturnRules* returns = nullptr;  // null: there is no return domain
+    policy::ReturnContexts* contexts = nullptr;
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
-             policy::TrafficLog* traffic, const Counts* counts = nullptr)
+             policy::TrafficLog* traffic, const Counts* counts = nullptr,
+             policy::Returns* returns = nullptr)
       : client_(std::move(client)),
         reader_(reader),
         findings_(findings),
         streams_(std::move(streams)),
         clock_(clock),
         traffic_(traffic),
-        counts_(counts) {}
+        counts_(counts),
+        returns_(returns) {}
 
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
     return streams_->of_envelope(reverse_path, client_.listener);
@@ -75,12 +96,18 @@ class Gatekeeper final : public RecipientCheck {
   // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,
                                    bool utf8) override;
+  ReturnPaths return_paths(const policy::Mailbox& reverse_path) override;
+  std::expected<policy::ContactRef, wire::Reply> ref(const policy::Mailbox& recipient,
+                                                     const policy::Stream& stream) override;
   std::optional<policy::Passages::Passage> take_verdict() override {
     return std::exchange(verdict_, std::nullopt);
   }
+  void refused_upstream(const policy::CanonicalAddress& recipient, const policy::Stream& stream,
+                        const policy::Mailbox& reverse_path, const wire::Reply& reply) override;
   void ended(policy::Passages passages) override;
 
  private:
+  [[nodiscard]] wire::Reply store_failed(const policy::Stream& stream, const Error& error) const;
   Client client_;
   policy::ContactReader& reader_;
   policy::Findings& findings_;
@@ -88,6 +115,7 @@ class Gatekeeper final : public RecipientCheck {
   Clock clock_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
   const Counts* counts_;         // may be null
+  policy::Returns* returns_;     // may be null: nobody asks what the upstream says of a recipient
   std::optional<policy::Passages::Passage> verdict_;
 };
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "proxy/answered.h"
 #include "proxy/copies.h"
 #include "proxy/wire/data.h"
 
@@ -10,15 +11,11 @@
 #include <array>
 #include <utility>
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 namespace postern::proxy {
 
-namespace asio = boost::asio;
-using asio::awaitable;
+using boost::asio::awaitable;
 using wire::make_reply;
 using wire::Reply;
 
@@ -30,6 +27,8 @@ constexpr std::uint32_t most_recipients = 100;
 // What the upstream took, and the client may not have read our 250 for (DESIGN.md 6).
 constexpr std::chrono::hours on_record_unread{1};
 constexpr std::chrono::minutes longest_delivery{8};
+// For the mail to be read and put on record, which a compaction of the store may keep waiting.
+constexpr std::chrono::seconds longest_reading{60};
 
 bool is_trusted(const SessionSettings& settings, const IpAddress& peer) {
   return std::ranges::any_of(settings.trusted,
@@ -39,11 +38,17 @@ bool is_trusted(const SessionSettings& settings, const IpAddress& peer) {
 // Every copy is alike: the message as it came, our trace line in front.
 class ReturnedAsItCame final : public CopyPlan {
  public:
+  explicit ReturnedAsItCame(const policy::Mailbox& reverse_path) : reverse_path_(reverse_path) {}
   [[nodiscard]] const std::vector<Late>& late() const override { return late_; }
+  [[nodiscard]] policy::Mailbox reverse_path_of(const Recipient& /*recipient*/) const override {
+    return reverse_path_;
+  }
+  [[nodiscard]] Recipient sent_to(const Recipient& recipient) const override { return recipient; }
   [[nodiscard]] std::string section_of(const Recipient& /*recipient*/) const override { return {}; }
   [[nodiscard]] const std::string& section() const override { return section_; }
 
  private:
+  const policy::Mailbox& reverse_path_;
   std::vector<Late> late_;
   std::string section_;
 };
@@ -70,15 +75,15 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
                  check_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
-      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)}, settings_->returns->domain,
-             *context_.contexts, settings_->streams->null_sender(), context_.clock,
-             settings_->counts.get()) {}
+      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)},
+             settings_->return_mail->domain, *context_.contexts, settings_->streams->null_sender(),
+             context_.clock, settings_->counts.get()) {}
 
 // What is passed on has to suit the upstream.
 Capabilities ReturnSession::offered() const {
   Capabilities offered{.pipelining = true, .size = true, .size_limit = longest_return_mail};
   const auto& upstream = context_.pool.offered();
-  const bool forward = settings_->returns->forward;
+  const bool forward = settings_->return_mail->forward;
   offered.eight_bit_mime = !forward || upstream.eight_bit_mime;
   offered.smtputf8 = !forward || upstream.smtputf8;
   return offered;
@@ -193,7 +198,7 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
       .size = message.body.size(),
       .reverse_path = transaction.reverse_path,
       .recipients = check_.take_recipients(),
-      .believed = settings_->returns->domain.any_mailbox && is_trusted(*settings_, peer_),
+      .believed = settings_->return_mail->domain.any_mailbox && is_trusted(*settings_, peer_),
       .arrived = message.arrived};
   const auto wanted = std::min<std::uint64_t>(message.body.size(), policy::max_return_mail_read);
   std::string octets;
@@ -209,23 +214,22 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
   return mail;
 }
 
-// The answer comes from another thread.
 awaitable<Result<policy::ReturnVerdict>> ReturnSession::understand(policy::ReturnMail mail) {
-  return asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<policy::ReturnVerdict>)>(
-      [this](auto handler, policy::ReturnMail asked) {
-        using Handler = decltype(handler);
-        const auto executor = asio::get_associated_executor(handler);
-        auto waiting = std::make_shared<Handler>(std::move(handler));
-        context_.returns->take(
-            std::move(asked), [executor, waiting = std::move(waiting)](
-                                  Result<policy::ReturnVerdict> verdict) mutable {
-              asio::post(executor,
-                         [waiting = std::move(waiting), verdict = std::move(verdict)]() mutable {
-                           std::move (*waiting)(std::move(verdict));
-                         });
-            });
+  // Written by another thread, and read when that has answered.
+  const auto verdict = std::make_shared<policy::ReturnVerdict>();
+  const auto done = co_await answered(
+      [&](Answer answer) {
+        context_.returns->take(std::move(mail),
+                               [verdict, answer](Result<policy::ReturnVerdict> understood) {
+                                 if (!understood)
+                                   return answer(std::unexpected(std::move(understood).error()));
+                                 *verdict = *std::move(understood);
+                                 answer({});
+                               });
       },
-      asio::use_awaitable, std::move(mail));
+      longest_reading);
+  if (!done) co_return std::unexpected(done.error());
+  co_return std::move(*verdict);
 }
 
 // Where the upstream refuses it for good, nobody can be told: the mail is read and on record.
@@ -245,7 +249,7 @@ awaitable<Reply> ReturnSession::pass_on(Message& message,
     transaction.recipients_told.push_back({.path = recipient, .parameters = {}});
   }
   transaction.needs = needed_by(transaction.parameters);
-  const ReturnedAsItCame plan;
+  const ReturnedAsItCame plan(asked.reverse_path);
   Copies copies({.pool = context_.pool,
                  .ledger = context_.ledger,
                  .clock = context_.clock,

@@ -22,7 +22,7 @@ namespace postern::proxy {
 
 class ReturnSession final : public ClientSide {
  public:
-  // `settings->returns`, `context.returns` and `context.contexts` are there.
+  // `settings->return_mail`, `context.returns` and `context.contexts` are there.
   ReturnSession(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                 SessionContext context, std::shared_ptr<const SessionSettings> settings);
 

@@ -39,12 +39,16 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
   std::shared_ptr<const Counts> counts;
   if (registry != nullptr) counts = std::make_shared<const Counts>(*registry, *streams);
   const auto& return_path = config.return_path;
-  const auto returns = std::make_shared<const ReturnSettings>(
+  const auto return_mail = std::make_shared<const ReturnSettings>(
       ReturnSettings{.domain = {.domain = return_path.domain,
                                 .complaints = return_path.complaints,
                                 .valid_for = return_path.valid_for,
                                 .any_mailbox = return_path.mailbox_evidence},
                      .forward = return_path.forward});
+  std::shared_ptr<const ReturnRules> returns;
+  if (!config.return_path.domain.empty()) {
+    returns = std::make_shared<const ReturnRules>(config.return_path);
+  }
   for (const auto& listener : config.listeners) {
     const bool takes_returns = listener.role == ListenerConfig::Role::return_path;
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
@@ -59,7 +63,8 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .campaign_header = config.campaign_header,
                         .split_connections = config.upstream.split_connections,
                         .counts = counts,
-                        .returns = takes_returns ? returns : nullptr}));
+                        .return_mail = takes_returns ? return_mail : nullptr,
+                        .returns = takes_returns ? nullptr : returns}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,

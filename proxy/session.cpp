@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "proxy/answered.h"
 #include "proxy/copies.h"
 
 #include <algorithm>
@@ -24,6 +25,8 @@ constexpr std::chrono::hours on_record_unread{1};
 // Of a message's copies: a client waits ten minutes for the reply to its end (RFC 5321 section
 // 4.5.3.2.6), and would send it again meanwhile.
 constexpr std::chrono::minutes longest_delivery{8};
+// For what return addresses stand for, which goes on record within seconds or not at all.
+constexpr std::chrono::seconds longest_record{15};
 // Of a held message, where the upstream names no limit.
 constexpr std::uint64_t longest_held = 1ULL << 30U;
 
@@ -39,7 +42,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
     : ClientSide(std::move(id), std::move(client), peer, context.buffer,
                  {.hostname = settings->hostname,
                   .max_recipients = settings->limits.recipients,
-                  .max_errors = settings->limits.errors},
+                  .max_errors = settings->limits.errors,
+                  .return_domain = settings->returns && context.contexts != nullptr},
                  gatekeeper_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
@@ -47,9 +51,11 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .address = peer_,
                    .may_relay = may_relay(*settings_, peer_),
                    .listener = settings_->listener,
-                   .links = context_.link_keys != nullptr && !settings_->links_url.empty()},
+                   .links = context_.link_keys != nullptr && !settings_->links_url.empty(),
+                   .returns = settings_->returns.get(),
+                   .contexts = context_.contexts},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
-                  context_.traffic, settings_->counts.get()) {}
+                  context_.traffic, settings_->counts.get(), context_.returns) {}
 
 void Session::drain() {
   ClientSide::drain();
@@ -97,6 +103,13 @@ awaitable<bool> Session::serve(Plan plan) {
 }
 
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
+  if (plan.mail_end != 0 && dialogue_.transaction()->returns) {
+    if (auto failed = co_await keep_context()) {
+      Answers answers;
+      answers.failure = std::move(failed);
+      co_return dialogue_.settle(plan, std::move(answers));
+    }
+  }
   auto answers = co_await ask_once(plan, false);
   const bool went_away = answers.mail ? answers.mail->code == 421 : answers.gone;
   if (upstream_ && upstream_.reused() && plan.mail_end != 0 && went_away && !draining_) {
@@ -111,6 +124,31 @@ awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
   const auto& transaction = dialogue_.transaction();
   if (!transaction || !transaction->sent) upstream_.give_back_open();
   co_return settled;
+}
+
+// Of the address that MAIL carries.
+awaitable<std::optional<Reply>> Session::keep_context() {
+  const auto& transaction = *dialogue_.transaction();
+  const auto& returns = *transaction.returns;
+  if (!returns.rewrites(*transaction.stream)) co_return std::nullopt;
+  std::vector<policy::ReturnContexts::Entry> entries;
+  entries.push_back(returns.context(*transaction.stream, transaction.reverse_path));
+  co_return co_await keep_contexts(std::move(entries));
+}
+
+// The reply where they are not on record (DESIGN.md 8): then no address of theirs may leave.
+awaitable<std::optional<Reply>> Session::keep_contexts(
+    std::vector<policy::ReturnContexts::Entry> entries) {
+  auto& contexts = *context_.contexts;
+  std::erase_if(entries, [&](const auto& entry) { return contexts.on_record(entry); });
+  if (entries.empty()) co_return std::nullopt;
+  const auto kept = co_await answered(
+      [&contexts, &entries](Answer done) { contexts.keep(std::move(entries), std::move(done)); },
+      longest_record);
+  if (kept) co_return std::nullopt;
+  log::error(fmt::format("{} deferred: the return addresses cannot be put on record: {}", id_,
+                         kept.error().text));
+  co_return make_reply(451, "4.3.0", "the gate cannot make return addresses now, try again later");
 }
 
 awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
@@ -163,16 +201,17 @@ std::string Session::trace() const {
 // A message between its 354 and the answer to its end.
 struct Session::Message {
   Message(Session& session, bool held)
-      : Message(session, held,
-                session.gatekeeper_.may_edit(*session.dialogue_.transaction()->stream),
-                session.trace()) {}
+      : Message(session, held, *session.dialogue_.transaction(), session.trace()) {}
+  Message(Session& session, bool held, const Transaction& transaction, const std::string& trace)
+      : Message(session, held, session.gatekeeper_.may_edit(*transaction.stream),
+                transaction.returns.has_value(), trace) {}
   // The keys of links are asked for only where one may be made.
-  Message(Session& session, bool held, bool edited, const std::string& trace)
+  Message(Session& session, bool held, bool linked, bool returns, const std::string& trace)
       : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
-             edited ? session.links() : LinkMaking{}, edited ? trace : std::string()),
+             linked ? session.links() : LinkMaking{}, linked || returns ? trace : std::string()),
         flow(trace,
              {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
-             session.settings_->campaign_header, edited ? &plan : nullptr),
+             session.settings_->campaign_header, linked || returns ? &plan : nullptr),
         data_held(held),
         arrived(session.context_.clock()) {
     if (held) digest.emplace();
@@ -219,7 +258,11 @@ awaitable<bool> Session::relay_message(bool data_held) {
     if (message.digest) message.digest->add(octets.substr(0, output.consumed));
     // Before the wait: `octets` may be in the thread's buffer.
     if (flow.finished()) pending_ = octets.substr(output.consumed);
-    co_await pass_on(message, output);
+    if (message.plan.owes_contexts()) {
+      co_await take_first_piece(message, output);
+    } else {
+      co_await pass_on(message, output);
+    }
     first.clear();
   }
   const auto reply = co_await final_reply(message);
@@ -244,6 +287,17 @@ awaitable<bool> Session::relay_message(bool data_held) {
   // What came before our 250 does not show that it was read.
   if (!on_record_.empty() && read_ahead()) release_copies(context_.clock() + on_record_unread);
   co_return co_await send(reply.text);
+}
+
+// What its return addresses stand for goes on record before anything of the message goes on.
+awaitable<void> Session::take_first_piece(Message& message, const MessageFlow::Output& output) {
+  // The thread's buffer is somebody else's meanwhile.
+  std::string kept;
+  for (const auto piece : output.pieces) kept += piece;
+  message.early = co_await keep_contexts(message.plan.take_contexts());
+  // Upstream it waits for a message of which nothing may come: only closing ends that.
+  if (message.early && !message.data_held) upstream_.drop();
+  co_await pass_on(message, {.pieces = {kept}, .consumed = output.consumed});
 }
 
 // Upstream, or to where the message is held.
@@ -339,6 +393,7 @@ awaitable<Reply> Session::final_reply(Message& message) {
     if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
       upstream_.give_back();
       if (settings_->counts) settings_->counts->upstream_reply(*reply);
+      tell_refusal(*reply);
       co_return *std::move(reply);
     }
     log::warning(fmt::format("{} upstream: {} at the end of data", id_,
@@ -347,6 +402,17 @@ awaitable<Reply> Session::final_reply(Message& message) {
   }
   co_return make_reply(451, "4.4.2",
                        "the upstream server was lost before it took the message, try again later");
+}
+
+// A refusal of the message is about its recipient where it has one alone.
+void Session::tell_refusal(const Reply& reply) {
+  const auto& transaction = *dialogue_.transaction();
+  if (!reply.permanent() || transaction.accepted != 1) return;
+  const auto passed =
+      std::ranges::find(transaction.told, policy::Reason::none, &policy::Passages::Passage::reason);
+  if (passed == transaction.told.end()) return;
+  gatekeeper_.refused_upstream(passed->recipient, *transaction.stream, transaction.reverse_path,
+                               reply);
 }
 
 awaitable<Reply> Session::send_copies(Message& message) {
@@ -368,6 +434,10 @@ awaitable<Reply> Session::send_copies(Message& message) {
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
   auto outcome = co_await copies.deliver();
   message.ending.missed = std::move(outcome.missed);
+  for (const auto& [recipient, reply] : outcome.refused) {
+    gatekeeper_.refused_upstream(recipient, message.plan.stream(),
+                                 dialogue_.transaction()->reverse_path, reply);
+  }
   if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
   log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,
                         outcome.sent_before, outcome.reply.code));

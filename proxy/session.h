@@ -19,6 +19,7 @@
 #include "proxy/held_message.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
+#include "proxy/return_paths.h"
 
 #include <chrono>
 #include <functional>
@@ -49,8 +50,9 @@ struct SessionSettings {
   std::string links_url{};  // of the public pages; empty: no links
   std::vector<std::string> campaign_header{};
   std::uint32_t split_connections = 4;
-  std::shared_ptr<const Counts> counts{};           // null: nobody counts
-  std::shared_ptr<const ReturnSettings> returns{};  // of a listener for return mail alone
+  std::shared_ptr<const Counts> counts{};               // null: nobody counts
+  std::shared_ptr<const ReturnSettings> return_mail{};  // of a listener for return mail alone
+  std::shared_ptr<const ReturnRules> returns{};         // null: envelope senders stay as they are
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -66,8 +68,8 @@ struct SessionContext {
   policy::TrafficLog* traffic = nullptr;     // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;          // null: a retry sends every copy again
   const LinkKeySource* link_keys = nullptr;  // null: no links
-  policy::Returns* returns = nullptr;        // null: there is no return mail
-  policy::ReturnContexts* contexts = nullptr;  // the same
+  policy::Returns* returns = nullptr;        // null: nobody reads return mail
+  policy::ReturnContexts* contexts = nullptr;  // null: no return domain
 };
 
 class Session final : public ClientSide {
@@ -88,10 +90,16 @@ class Session final : public ClientSide {
                                                      const MessageFlow::Output& output);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(Message& message);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> send_copies(Message& message);
+  void tell_refusal(const wire::Reply& reply);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_for_data();
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> forward(
       const MessageFlow& flow, std::span<const std::string_view> pieces);
   [[nodiscard]] LinkMaking links() const;
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> keep_context();
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> keep_contexts(
+      std::vector<policy::ReturnContexts::Entry> entries);
+  [[nodiscard]] boost::asio::awaitable<void> take_first_piece(Message& message,
+                                                              const MessageFlow::Output& output);
   void release_copies(Time until);
   void hold(Message& message, std::span<const std::string_view> pieces);
   [[nodiscard]] std::string trace() const;

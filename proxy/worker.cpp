@@ -169,7 +169,7 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                                .returns = shared_.returns,
                                .contexts = shared_.contexts};
   std::unique_ptr<ClientSide> session;
-  if (settings->returns) {
+  if (settings->return_mail) {
     session =
         std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context, settings);
   } else {

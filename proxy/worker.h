@@ -42,9 +42,9 @@ struct SharedParts {
   policy::TrafficLog* traffic = nullptr;  // null: nobody keeps what was let through and refused
   policy::Ledger* ledger = nullptr;       // null: a retry sends every copy again
   LinkKeySource link_keys{};              // empty: no links
-  metrics::Registry* metrics = nullptr;   // null: nothing is counted
-  policy::Returns* returns = nullptr;     // null: return mail is not taken
-  policy::ReturnContexts* contexts = nullptr;
+  policy::ReturnContexts* contexts = nullptr;  // null: envelope senders stay as they are
+  policy::Returns* returns = nullptr;          // null: nobody reads return mail
+  metrics::Registry* metrics = nullptr;        // null: nothing is counted
 };
 
 class Worker {

@@ -4,7 +4,9 @@
 #include "store/contact_record.h"
 #include "store/digests.h"
 #include "store/event_record.h"
+#include "store/return_notes.h"
 #include "store/rows/encoding.h"
+#include "store/side_record.h"
 #include "store/standing.h"
 #include "store/traffic.h"
 #include "store/utf8.h"
@@ -97,22 +99,25 @@ Result<Batch> Batch::begin(const Env& env, const Tables& tables, KeyHasher& hash
 }
 
 Result<Outcome> Batch::apply(const Change& change, Time now) {
-  return std::visit(
-      [&](const auto& which) -> Result<Outcome> {
-        if (auto good = check(which.address); !good) return std::unexpected(good.error());
-        if (auto good = check(which.scope); !good) return std::unexpected(good.error());
-        auto target = read(which.address);
-        if (!target) return std::unexpected(target.error());
-        if (auto room = check(target->contact, most_entries(which)); !room) {
-          return std::unexpected(room.error());
-        }
-        return apply(which, *target, now);
-      },
-      change);
+  if (const auto* note = std::get_if<NoteReturn>(&change)) return note_return(*this, *note, now);
+  if (const auto* placed = std::get_if<PlaceHold>(&change)) return apply_to_address(*placed, now);
+  if (const auto* lifted = std::get_if<LiftHolds>(&change)) return apply_to_address(*lifted, now);
+  return apply_to_address(std::get<GiveConsent>(change), now);
+}
+
+Result<Outcome> Batch::apply_to_address(const auto& change, Time now) {
+  if (auto good = check(change.address); !good) return std::unexpected(good.error());
+  if (auto good = check(change.scope); !good) return std::unexpected(good.error());
+  auto target = read(change.address);
+  if (!target) return std::unexpected(target.error());
+  if (auto room = check(target->contact, most_entries(change)); !room) {
+    return std::unexpected(room.error());
+  }
+  return apply(change, *target, now);
 }
 
 Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) {
-  policy::HoldPlaced placed{change.kind, change.scope, change.until, std::nullopt};
+  policy::HoldPlaced placed{change.kind, change.scope, change.until, std::nullopt, change.evidence};
   std::vector<Scope> except;
   if (change.known_as.empty()) {
     for (const policy::Hold& hold : target.contact.holds) {
@@ -143,7 +148,7 @@ Result<Outcome> Batch::apply(const PlaceHold& change, Target& target, Time now) 
   }
   const Time happened = change.date.value_or(now);
   const std::optional<policy::HoldId> id = placed.imported;
-  auto done = append(target, std::move(placed), happened, now, change.origin);
+  auto done = append(target, std::move(placed), happened, now, change.origin, change.mail);
   for (const Scope& scope : except) {
     if (!done) break;
     done = append(target, policy::HoldsLifted{.holds = {*id}, .scope = scope}, happened, now,
@@ -324,7 +329,7 @@ Result<Batch::Target> Batch::read(const ContactKey& key) {
 }
 
 Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, Time now,
-                           const Origin& origin) {
+                           const Origin& origin, const MailDetails& mail) {
   changed_ = numbered_ = true;
   ++numbering_.last;
   policy::Event event{{numbering_.origin, numbering_.last}, happened, now, std::move(facts)};
@@ -351,16 +356,19 @@ Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, T
   if (auto done = put(tables_.by_contact, target.key, id, by_contact_); !done) return done;
   if (auto counted = count_departure(target, record, origin.campaign, now); !counted)
     return counted;
-  if (origin.note.empty()) return {};
-  return txn_.put(tables_.texts, id, octets_of(kept_text(origin.note, max_note)));
+  const SideRecord side = kept(origin.note, mail);
+  if (side.empty()) return {};
+  out_.clear();
+  encode(side, out_);
+  return txn_.put(tables_.texts, id, out_.octets());
 }
 
 // Who leaves, complains or bounces after our mail is a row of the report; what an import knew is
-// not.
+// not. Return mail counts its own (return_notes.h).
 Result<void> Batch::count_departure(const Target& target, const EventRecord& record,
                                     std::string_view campaign, Time now) {
   const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
-  if (placed == nullptr || placed->imported) return {};
+  if (placed == nullptr || placed->imported || placed->evidence) return {};
   const auto add = [&](TrafficResult result) {
     return count(txn_, tables_, target.key, placed->scope.stream, campaign, result, "", now);
   };

@@ -51,12 +51,14 @@ class Batch {
   // Of any form; `known` is false where there is none.
   [[nodiscard]] Result<Target> read(const ContactKey& key);
   [[nodiscard]] Result<void> append(Target& target, policy::Facts facts, Time happened, Time now,
-                                    const Origin& origin);
+                                    const Origin& origin, const MailDetails& mail = {});
   [[nodiscard]] Result<void> write(const Target& target);
 
   // For what is written beside: nothing of it may touch contacts or events.
   [[nodiscard]] Txn& txn() { return txn_; }
   void touch() { changed_ = true; }
+  [[nodiscard]] const Tables& tables() const { return tables_; }
+  [[nodiscard]] KeyHasher& hasher() { return *hasher_; }
   [[nodiscard]] const Numbering& numbering() const { return numbering_; }
 
  private:
@@ -72,6 +74,7 @@ class Batch {
         rules_(&rules),
         numbering_(numbering) {}
 
+  Result<Outcome> apply_to_address(const auto& change, Time now);
   Result<Outcome> apply(const PlaceHold& change, Target& target, Time now);
   Result<Outcome> apply(const LiftHolds& change, Target& target, Time now);
   Result<Outcome> apply(const GiveConsent& change, Target& target, Time now);

@@ -11,7 +11,11 @@ enum class Tag : std::uint8_t {
   hold_placed = 1,
   holds_lifted = 2,
   consent_given = 3,
-  forgotten = 4
+  forgotten = 4,
+  // Since format 3 of the store; what is in none of them is written as it always was.
+  hold_placed_by_mail = 5,
+  reported = 6,
+  reactivated = 7,
 };
 
 struct FactsWriter {
@@ -20,17 +24,18 @@ struct FactsWriter {
   void tag(Tag tag) const { out.u8(static_cast<std::uint8_t>(tag)); }
 
   void operator()(const policy::HoldPlaced& placed) const {
-    tag(Tag::hold_placed);
+    tag(placed.evidence ? Tag::hold_placed_by_mail : Tag::hold_placed);
     out.u8(static_cast<std::uint8_t>(placed.kind));
     encode(placed.scope, out);
     encode(placed.until, out);
     out.u8(placed.imported ? 1 : 0);
     if (placed.imported) out.raw(placed.imported->octets);
+    if (placed.evidence) encode(*placed.evidence, out);
   }
   void operator()(const policy::HoldsLifted& lifted) const {
-    tag(Tag::holds_lifted);
+    tag(lifted.reactivation ? Tag::reactivated : Tag::holds_lifted);
     encode(lifted.scope, out);
-    out.u8(lifted.undo ? 1 : 0);
+    if (!lifted.reactivation) out.u8(lifted.undo ? 1 : 0);
     out.u32(static_cast<std::uint32_t>(lifted.holds.size()));
     for (const policy::HoldId& id : lifted.holds) out.raw(id.octets);
   }
@@ -39,6 +44,11 @@ struct FactsWriter {
     encode(given.scope, out);
   }
   void operator()(const policy::Forgotten& /*forgotten*/) const { tag(Tag::forgotten); }
+  void operator()(const policy::Reported& reported) const {
+    tag(Tag::reported);
+    out.u8(static_cast<std::uint8_t>(reported.weight));
+    encode(reported.evidence, out);
+  }
 };
 
 policy::HoldPlaced decode_placed(OctetReader& in) {
@@ -50,13 +60,29 @@ policy::HoldPlaced decode_placed(OctetReader& in) {
   return placed;
 }
 
-policy::HoldsLifted decode_lifted(OctetReader& in) {
+policy::HoldPlaced decode_placed_by_mail(OctetReader& in) {
+  policy::HoldPlaced placed = decode_placed(in);
+  decode(in, placed.evidence.emplace());
+  return placed;
+}
+
+policy::HoldsLifted decode_lifted(OctetReader& in, bool reactivation) {
   policy::HoldsLifted lifted;
   decode(in, lifted.scope);
-  lifted.undo = in.flag();
+  lifted.reactivation = reactivation;
+  if (!reactivation) lifted.undo = in.flag();
   lifted.holds.resize(in.count(sizeof(policy::HoldId::octets)));
   for (policy::HoldId& id : lifted.holds) in.raw(id.octets);
   return lifted;
+}
+
+policy::Reported decode_reported(OctetReader& in) {
+  policy::Reported reported;
+  const std::uint8_t weight = in.u8();
+  if (weight > static_cast<std::uint8_t>(policy::Reported::Weight::sign_of_life)) in.fail();
+  reported.weight = static_cast<policy::Reported::Weight>(weight);
+  decode(in, reported.evidence);
+  return reported;
 }
 
 policy::ConsentGiven decode_given(OctetReader& in) {
@@ -66,6 +92,21 @@ policy::ConsentGiven decode_given(OctetReader& in) {
 }
 
 }  // namespace
+
+void encode(const policy::ReturnEvidence& evidence, OctetWriter& out) {
+  out.u8(static_cast<std::uint8_t>(evidence.type));
+  out.u8(static_cast<std::uint8_t>(evidence.reason));
+  out.text(evidence.status);
+}
+
+void decode(OctetReader& in, policy::ReturnEvidence& evidence) {
+  const std::uint8_t type = in.u8();
+  const std::uint8_t reason = in.u8();
+  if (type >= policy::return_types || reason >= policy::bounce_reasons) return in.fail();
+  evidence.type = static_cast<policy::ReturnType>(type);
+  evidence.reason = static_cast<policy::BounceReason>(reason);
+  evidence.status = in.text(policy::max_status);
+}
 
 void encode(const EventRecord& record, OctetWriter& out) {
   out.u8(version);
@@ -92,13 +133,22 @@ bool decode(Octets octets, EventRecord& record) {
       record.facts = decode_placed(in);
       break;
     case Tag::holds_lifted:
-      record.facts = decode_lifted(in);
+      record.facts = decode_lifted(in, false);
       break;
     case Tag::consent_given:
       record.facts = decode_given(in);
       break;
     case Tag::forgotten:
       record.facts = policy::Forgotten{};
+      break;
+    case Tag::hold_placed_by_mail:
+      record.facts = decode_placed_by_mail(in);
+      break;
+    case Tag::reported:
+      record.facts = decode_reported(in);
+      break;
+    case Tag::reactivated:
+      record.facts = decode_lifted(in, true);
       break;
     default:
       in.fail();

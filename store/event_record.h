@@ -25,6 +25,10 @@ struct EventRecord {
   policy::Facts facts;
 };
 
+// As it lies in events, and in rows that wait to be imported.
+void encode(const policy::ReturnEvidence& evidence, OctetWriter& out);
+void decode(OctetReader& in, policy::ReturnEvidence& evidence);
+
 // Appends to `out`.
 void encode(const EventRecord& record, OctetWriter& out);
 // False where it is no such record.

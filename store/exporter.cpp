@@ -30,6 +30,11 @@ struct OutRow {
   std::string reason;
   std::string hold;                 // what it is known by, in hex
   std::vector<std::string> except;  // the streams that it was lifted for
+  // Of return mail that placed it.
+  std::string evidence;
+  std::string code;
+  std::string diagnostic;
+  MailDetails mail;
 };
 
 // Empty where the importer's own choice for the status is this scope.
@@ -42,7 +47,8 @@ class Format {
  public:
   Format(std::ostream& out, ExportFormat format) : out_(out), format_(format) {
     if (format == ExportFormat::csv)
-      out_ << "address,status,stream,date,until,source,reason,hold,except\n";
+      out_ << "address,status,stream,date,until,source,reason,hold,except,evidence,code,diagnostic,"
+              "campaign,remote_mta,reporting_mta,message_id\n";
   }
 
   void write(const OutRow& row) {
@@ -66,6 +72,12 @@ class Format {
     }
     line_ += ',';
     rows::append_csv(line_, fmt::format("{}", fmt::join(row.except, " ")));
+    for (const std::string* field :
+         {&row.evidence, &row.code, &row.diagnostic, &row.mail.campaign, &row.mail.remote_mta,
+          &row.mail.reporting_mta, &row.mail.message_id}) {
+      line_ += ',';
+      rows::append_csv(line_, *field);
+    }
   }
 
   void json(const OutRow& row) {
@@ -85,6 +97,13 @@ class Format {
       auto& except = object["except"].emplace_array();
       for (const std::string& word : row.except) except.emplace_back(word);
     }
+    add("evidence", row.evidence);
+    add("code", row.code);
+    add("diagnostic", row.diagnostic);
+    add("campaign", row.mail.campaign);
+    add("remote_mta", row.mail.remote_mta);
+    add("reporting_mta", row.mail.reporting_mta);
+    add("message_id", row.mail.message_id);
     line_ = boost::json::serialize(object);
   }
 
@@ -188,7 +207,11 @@ class Exporter {
                  .source = {},
                  .reason = {},
                  .hold = to_hex(hold.id.octets),
-                 .except = lifted_for(hold, contact)};
+                 .except = lifted_for(hold, contact),
+                 .evidence = {},
+                 .code = {},
+                 .diagnostic = {},
+                 .mail = {}};
       if (auto done = write(std::move(row), hold.event); !done) return done;
     }
     for (const policy::Consent& consent : contact.consents) {
@@ -201,7 +224,11 @@ class Exporter {
                  .source = {},
                  .reason = {},
                  .hold = {},
-                 .except = {}};
+                 .except = {},
+                 .evidence = {},
+                 .code = {},
+                 .diagnostic = {},
+                 .mail = {}};
       if (auto done = write(std::move(row), consent.event); !done) return done;
     }
     return {};
@@ -226,18 +253,52 @@ class Exporter {
     return entry;
   }
 
+  static const policy::ReturnEvidence* evidence_of(const policy::Facts& facts) {
+    const auto* placed = std::get_if<policy::HoldPlaced>(&facts);
+    return placed != nullptr && placed->evidence ? &*placed->evidence : nullptr;
+  }
+
+  [[nodiscard]] bool matches_reason(const HistoryEntry& entry) const {
+    if (contains_nocase(entry.note, options_.reason)) return true;
+    const auto* evidence = evidence_of(entry.event.facts);
+    return evidence != nullptr && (contains_nocase(to_string(evidence->reason), options_.reason) ||
+                                   evidence->status == options_.reason);
+  }
+
   Result<void> write(OutRow row, const policy::EventId& event) {
     auto entry = event_of(event);
     if (!entry) return std::unexpected(entry.error());
-    if (!options_.reason.empty() && !contains_nocase(entry->note, options_.reason)) return {};
+    if (!matches_reason(*entry)) return {};
     row.source = std::move(entry->source);
-    row.reason = std::move(entry->note);
+    row.mail = std::move(entry->mail);
+    if (const auto* evidence = evidence_of(entry->event.facts)) {
+      row.evidence = to_string(evidence->type);
+      row.reason = to_string(evidence->reason);
+      row.code = evidence->status;
+      row.diagnostic = std::move(entry->note);
+    } else {
+      row.reason = std::move(entry->note);
+    }
     std::string digest;
     if (options_.hashed && !is_digest(row.address)) {
       digest = hex_digest(*options_.hashed, row.address);
       row.address = digest;
     }
-    if (options_.hashed) row.source.clear(), row.reason.clear(), row.hold.clear();
+    if (options_.hashed) {
+      row = {.address = row.address,
+             .status = row.status,
+             .stream = row.stream,
+             .date = std::move(row.date),
+             .until = std::move(row.until),
+             .source = {},
+             .reason = {},
+             .hold = {},
+             .except = std::move(row.except),
+             .evidence = {},
+             .code = {},
+             .diagnostic = {},
+             .mail = {}};
+    }
     format_.write(row);
     ++summary_.rows;
     return {};
@@ -253,7 +314,7 @@ class Exporter {
       if (!options_.reason.empty()) {
         auto entry = event_of(hold.event);
         if (!entry) return std::unexpected(entry.error());
-        if (!contains_nocase(entry->note, options_.reason)) continue;
+        if (!matches_reason(*entry)) continue;
       }
       standing.holds.push_back(hold);
     }

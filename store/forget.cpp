@@ -7,6 +7,7 @@
 #include "store/event_record.h"
 #include "store/forgotten.h"
 #include "store/impl.h"
+#include "store/kept_mail.h"
 #include "store/traffic.h"
 #include "store/traffic_row.h"
 
@@ -108,14 +109,19 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
   auto keys = keys_of(*impl_, batch->txn(), impl_->hasher, impl_->rules, address);
   if (!keys) return std::unexpected(keys.error());
   ForgetSummary summary;
+  auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, *keys, Time::max());
+  if (!mail) return std::unexpected(mail.error());
+  summary.texts += *mail;
   std::vector<Forgotten> entries;
+  if (*mail > 0) entries.push_back({now, keys->front()});
   for (const ContactKey& key : *keys) {
     auto rows = forget_traffic(batch->txn(), impl_->tables, key, every_day);
     if (!rows) return std::unexpected(rows.error());
     auto erased = erase_texts(batch->txn(), impl_->tables, key, Time::max());
     if (!erased) return std::unexpected(erased.error());
     summary.rows += *rows;
-    if (erased->known || *rows > 0) entries.push_back({now, key});
+    const bool listed = !entries.empty() && entries.back().contact == key;
+    if ((erased->known || *rows > 0) && !listed) entries.push_back({now, key});
     if (!erased->known) continue;
     ++summary.contacts;
     summary.texts += erased->texts;
@@ -150,7 +156,10 @@ Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, T
     if (!erased) return std::unexpected(erased.error());
     auto rows = forget_traffic(batch->txn(), impl_->tables, entry.contact, day_of(entry.time));
     if (!rows) return std::unexpected(rows.error());
-    if (erased->texts + *rows > 0) ++forgotten;
+    auto mail =
+        forget_mail(batch->txn(), impl_->tables, impl_->hasher, {&entry.contact, 1}, entry.time);
+    if (!mail) return std::unexpected(mail.error());
+    if (erased->texts + *rows + *mail > 0) ++forgotten;
   }
   if (forgotten == 0) return 0;
   batch->touch();

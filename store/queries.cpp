@@ -6,6 +6,7 @@
 #include "store/event_record.h"
 #include "store/impl.h"
 #include "store/location.h"
+#include "store/side_record.h"
 #include "store/standing.h"
 
 #include <algorithm>
@@ -32,14 +33,19 @@ Result<HistoryEntry> entry_of(const Txn& txn, const Tables& tables, const EventK
   EventRecord record;
   if (!decode(**octets, record))
     return std::unexpected(txn.env().damaged("the record of an event"));
-  auto note = text_at(txn, tables.texts, key);
-  if (!note) return std::unexpected(note.error());
+  auto text = txn.get(tables.texts, key);
+  if (!text) return std::unexpected(text.error());
+  SideRecord side;
+  if (*text && !decode(**text, side)) {
+    return std::unexpected(txn.env().damaged("the text of an event"));
+  }
   HistoryEntry entry{
       .event = {event_id(key), record.happened, record.recorded, std::move(record.facts)},
       .source = std::move(record.source),
-      .note = std::move(*note),
+      .note = std::move(side.note),
       .by = std::move(record.by),
-      .import = {}};
+      .import = {},
+      .mail = std::move(side.mail)};
   if (record.import == 0) return entry;
   auto import = get_import(txn, tables, record.import);
   if (!import) return std::unexpected(import.error());
@@ -124,6 +130,12 @@ Result<std::vector<HistoryEntry>> Store::history(const policy::ContactRef& ref) 
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
   return history_of(*txn, impl_->tables, ref);
+}
+
+Result<policy::ContactRef> Store::ref(const policy::CanonicalAddress& address) const {
+  auto hasher = KeyHasher::create(impl_->hash_key);
+  if (!hasher) return std::unexpected(hasher.error());
+  return (*hasher)(address.text);
 }
 
 Result<policy::CanonicalAddress> Store::address(const policy::ContactRef& ref) const {
@@ -212,16 +224,13 @@ Result<Stats> Store::stats(Time now) const {
       if (table == tables.digests) stats.hashed = size->entries;
       if (table == tables.events) stats.events = size->entries;
     }
-    if (tables.ledger) {
-      auto size = txn->size(*tables.ledger);
+    for (const auto& table : {tables.ledger, tables.contexts, tables.reports, tables.return_mail}) {
+      if (!table) continue;
+      auto size = txn->size(*table);
       if (!size) return std::unexpected(size.error());
       stats.bytes_used += size->octets;
-      stats.copies = size->entries;
-    }
-    if (tables.contexts) {
-      auto size = txn->size(*tables.contexts);
-      if (!size) return std::unexpected(size.error());
-      stats.bytes_used += size->octets;
+      if (table == tables.ledger) stats.copies = size->entries;
+      if (table == tables.return_mail) stats.return_mail = size->entries;
     }
     auto owed = compaction_owed(*txn, tables);
     if (!owed) return std::unexpected(owed.error());

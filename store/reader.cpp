@@ -1,6 +1,8 @@
 // The reader of an I/O thread: one read transaction, renewed for each lookup.
+#include "store/event_record.h"
 #include "store/impl.h"
 #include "store/lookup.h"
+#include "store/side_record.h"
 
 #include <utility>
 
@@ -11,7 +13,7 @@ class Reader final : public policy::ContactReader {
  public:
   Reader(Txn txn, const Tables& tables, Lookup lookup, KeyHasher hasher)
       : txn_(std::move(txn)),
-        texts_(tables.texts),
+        tables_(tables),
         lookup_(std::move(lookup)),
         hasher_(std::move(hasher)) {}
 
@@ -25,9 +27,21 @@ class Reader final : public policy::ContactReader {
   Result<std::string> note(const policy::EventId& event) override {
     if (auto renewed = txn_.renew(); !renewed) return std::unexpected(renewed.error());
     const Rest rest(txn_);
-    auto text = txn_.get(texts_, event_key(event));
+    const EventKey key = event_key(event);
+    auto text = txn_.get(tables_.texts, key);
     if (!text) return std::unexpected(text.error());
-    return std::string(*text ? text_of(**text) : std::string_view{});
+    SideRecord side;
+    if (*text && !decode(**text, side)) {
+      return std::unexpected(txn_.env().damaged("the text of an event"));
+    }
+    auto octets = txn_.get(tables_.events, key);
+    if (!octets) return std::unexpected(octets.error());
+    EventRecord record;
+    // A hold binds though a damaged page took what was said of it.
+    if (!*octets || !decode(**octets, record)) return side.note;
+    const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
+    if (placed == nullptr || !placed->evidence) return side.note;
+    return policy::note_of(*placed->evidence, side.note);
   }
 
   Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
@@ -48,7 +62,7 @@ class Reader final : public policy::ContactReader {
   };
 
   Txn txn_;
-  Table texts_;
+  Tables tables_;
   Lookup lookup_;
   KeyHasher hasher_;
 };

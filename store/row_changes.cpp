@@ -106,6 +106,13 @@ Result<Change> change_of(const rows::Row& row, const Statement& statement, Statu
                  .known_as = {},
                  .except = {},
                  .origin = std::move(origin)};
+  if (own) {
+    hold.evidence = statement.evidence;
+    hold.mail = {.campaign = statement.campaign,
+                 .remote_mta = statement.remote_mta,
+                 .reporting_mta = statement.reporting_mta,
+                 .message_id = statement.message_id};
+  }
   if (own && statement.hold) hold.known_as.push_back(*statement.hold);
   if (own) std::ranges::transform(statement.except, std::back_inserter(hold.except), except_scope);
   if (hold.known_as.empty()) {
@@ -129,6 +136,19 @@ void decode(OctetReader& in, Origin& origin) {
   origin.note = in.text(max_text);
 }
 
+void encode(const MailDetails& mail, OctetWriter& out) {
+  for (const auto* text :
+       {&mail.campaign, &mail.remote_mta, &mail.reporting_mta, &mail.message_id}) {
+    out.text(kept_text(*text, max_text));
+  }
+}
+
+void decode(OctetReader& in, MailDetails& mail) {
+  for (auto* text : {&mail.campaign, &mail.remote_mta, &mail.reporting_mta, &mail.message_id}) {
+    *text = in.text(max_text);
+  }
+}
+
 void encode(const PlaceHold& hold, OctetWriter& out) {
   out.u8(static_cast<std::uint8_t>(Tag::hold));
   out.u8(static_cast<std::uint8_t>(hold.kind));
@@ -140,6 +160,9 @@ void encode(const PlaceHold& hold, OctetWriter& out) {
   out.u32(static_cast<std::uint32_t>(hold.except.size()));
   for (const Scope& scope : hold.except) encode(scope, out);
   encode(hold.origin, out);
+  out.u8(hold.evidence ? 1 : 0);
+  if (hold.evidence) encode(*hold.evidence, out);
+  encode(hold.mail, out);
 }
 
 PlaceHold decode_hold(OctetReader& in) {
@@ -153,6 +176,8 @@ PlaceHold decode_hold(OctetReader& in) {
   hold.except.resize(in.count(5));
   for (Scope& scope : hold.except) decode(in, scope);
   decode(in, hold.origin);
+  if (in.flag()) decode(in, hold.evidence.emplace());
+  decode(in, hold.mail);
   return hold;
 }
 

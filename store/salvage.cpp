@@ -50,6 +50,7 @@ class Salvage {
     auto tables = open_tables(*txn_, true);
     if (!tables) return std::unexpected(tables.error());
     tables_ = *tables;
+    if (auto later = open_later_tables(*txn_, tables_); !later) return later;
     return again();
   }
 

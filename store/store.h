@@ -13,6 +13,7 @@
 #include "policy/link.h"
 #include "policy/return_contexts.h"
 #include "policy/traffic.h"
+#include "store/change.h"
 #include "store/imports.h"
 
 #include <cstdint>
@@ -23,7 +24,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace postern::store {
@@ -40,63 +40,6 @@ struct Options {
   std::optional<std::vector<ProviderConfig>> providers;
 };
 
-// Who made a change and what they said of it: the personal side of an event, erasable apart from
-// it.
-struct Origin {
-  std::string source;  // "cli", "mailchimp", ...: of the event, kept
-  std::string note;    // reason, diagnostic, consent text: personal; at most 1,000 octets are kept
-  std::string by;      // the operator and the command: "root, postern block"
-  // Of the mail that somebody left after, for the report; empty where it is not known.
-  std::string campaign{};
-};
-
-struct PlaceHold {
-  policy::CanonicalAddress address;
-  policy::HoldKind kind = policy::HoldKind::unsubscribed;
-  policy::Scope scope;
-  std::optional<Time> date;  // when the contact said so; `now` where unknown
-  std::optional<Time> until;
-  // What an imported hold is known by: first its own identity, then those that it had under former
-  // names of its stream. Empty: it is known by its event.
-  std::vector<policy::HoldId> known_as;
-  std::vector<policy::Scope> except;  // lifted for these from the start, where the hold is new
-  Origin origin;
-};
-// Lifts every hold of `kinds` that stands now and that `scope` could cover; with `consent`, records
-// that too.
-struct LiftHolds {
-  policy::CanonicalAddress address;
-  std::vector<policy::HoldKind> kinds;
-  policy::Scope scope;
-  bool consent = false;
-  Origin origin;
-  std::vector<policy::HoldId> only{};  // where it is not empty: of those holds, these
-  // By a person who can ask any number of times: a consent that stands is not given again, and a
-  // contact with so many entries already gets no more (Errc::invalid). Restrictions always find
-  // room.
-  std::optional<std::size_t> most_entries{};
-};
-struct GiveConsent {  // an imported row "subscribed": lifts nothing
-  policy::CanonicalAddress address;
-  policy::Scope scope;
-  std::optional<Time> date;
-  Origin origin;
-};
-using Change = std::variant<PlaceHold, LiftHolds, GiveConsent>;
-
-struct Outcome {
-  enum class Kind : std::uint8_t {
-    changed,
-    unchanged,  // the same hold stands already, or nothing was there to lift
-    returned,   // an imported hold that was lifted since: stays lifted
-    kept,       // a consent for a contact that is held: recorded, but the hold stays
-  };
-  Kind kind = Kind::changed;
-  std::vector<policy::Hold> lifted;        // LiftHolds: which
-  std::optional<policy::Hold> held_by;     // kept: the hold that stands
-  std::optional<policy::HoldId> placed{};  // PlaceHold, changed: what the hold is known by
-};
-
 // One entry of `show`'s history.
 struct HistoryEntry {
   policy::Event event;
@@ -104,6 +47,7 @@ struct HistoryEntry {
   std::string note;
   std::string by;
   std::string import;  // the name of the import that brought it
+  MailDetails mail;    // of return mail
 };
 struct ContactRecord {
   enum class Form : std::uint8_t { mailbox, domain, digest };
@@ -123,11 +67,12 @@ struct Stats {
   std::uint64_t complained = 0;
   std::uint64_t bounced = 0;
   std::uint64_t blocked = 0;
-  std::uint64_t consents = 0;    // contacts with a consent
-  std::uint64_t copies = 0;      // rows of the ledger, expired ones that are not swept yet included
-  std::uint64_t bytes_used = 0;  // pages in use
-  std::uint64_t bytes_file = 0;  // on disk
-  bool compaction_owed = false;  // erased texts are in free pages still
+  std::uint64_t consents = 0;  // contacts with a consent
+  std::uint64_t copies = 0;    // rows of the ledger, expired ones that are not swept yet included
+  std::uint64_t return_mail = 0;  // mail that was not understood, kept for a look
+  std::uint64_t bytes_used = 0;   // pages in use
+  std::uint64_t bytes_file = 0;   // on disk
+  bool compaction_owed = false;   // erased texts are in free pages still
 };
 
 struct UndoSummary {
@@ -152,6 +97,8 @@ struct VerifySummary {
 };
 
 struct Compaction;
+struct KeptMail;
+struct Reactivation;
 struct TrafficFilter;
 struct TrafficReport;
 class Writer;
@@ -195,6 +142,8 @@ class Store {
   // then it is empty.
   [[nodiscard]] Result<std::vector<HistoryEntry>> history(const policy::ContactRef& ref) const;
   [[nodiscard]] Result<policy::CanonicalAddress> address(const policy::ContactRef& ref) const;
+  // What it is found by, and what a token of its says, known or not.
+  [[nodiscard]] Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) const;
   // Every contact, a page of `limit` at a time, each in a read transaction of its own (no long
   // reader): `after` is the last key of the page before, empty at first; empty again at the end.
   struct Page {
@@ -209,7 +158,7 @@ class Store {
   [[nodiscard]] Result<Stats> stats(Time now) const;
   // What became of recipients (store/traffic.h), in one commit with fsync.
   [[nodiscard]] Result<void> record(std::span<const policy::Passages> passages);
-  // Some of the rows that are beyond their time.
+  // Some of the rows that are beyond their time, and kept mail that is.
   [[nodiscard]] Result<void> prune_report(Time now);
   [[nodiscard]] Result<TrafficReport> report(const TrafficFilter& filter) const;
   // The keys that seal and open links (link_keys.h). Errc::not_found: none yet, in a store that was
@@ -260,6 +209,18 @@ class Store {
   [[nodiscard]] Result<ForgetSummary> forget(const policy::CanonicalAddress& address,
                                              const std::filesystem::path& ledger,
                                              const Origin& origin, Time now);
+  // See reactivation.h. What reactivate() would answer, and what it did.
+  [[nodiscard]] Result<Reactivation> reactivation(const policy::CanonicalAddress& address,
+                                                  bool seen, Time now) const;
+  [[nodiscard]] Result<Reactivation> reactivate(const policy::CanonicalAddress& address, bool seen,
+                                                const Origin& origin, Time now);
+
+  // Return mail that was not understood (kept_mail.h); its number. The oldest goes where there is
+  // too much.
+  [[nodiscard]] Result<std::uint64_t> keep_return_mail(const KeptMail& mail, Time now);
+  [[nodiscard]] Result<std::vector<KeptMail>> return_mail() const;  // newest first, no messages
+  [[nodiscard]] Result<KeptMail> return_mail(std::uint64_t number) const;  // Errc::not_found
+
   // The store in a new file without its free pages, and without the bytes of what was erased
   // (compaction.h). It must be opened anew afterwards.
   [[nodiscard]] Result<Compaction> compact();

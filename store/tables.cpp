@@ -2,6 +2,7 @@
 
 #include "store/link_keys.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -14,8 +15,17 @@ constexpr std::string_view canonical_name = "canonical";
 constexpr std::string_view hash_key_name = "hash-key";
 constexpr std::string_view numbering_name = "numbering";
 constexpr std::string_view location_name = "location";
-constexpr const char* ledger_table = "ledger";
-constexpr const char* contexts_table = "contexts";
+
+struct LaterTable {
+  const char* name;
+  std::optional<Table> Tables::* table;
+};
+constexpr std::array later_tables{
+    LaterTable{"ledger", &Tables::ledger},
+    LaterTable{"contexts", &Tables::contexts},
+    LaterTable{"reports", &Tables::reports},
+    LaterTable{"return-mail", &Tables::return_mail},
+};
 
 Error damaged(const Txn& txn, std::string_view name) {
   return txn.env().damaged(fmt::format("its {}", name));
@@ -49,7 +59,7 @@ Result<void> check_versions(const Txn& txn, const Tables& tables) {
   const auto path = txn.env().directory().string();
   auto schema = number(txn, tables, schema_name);
   if (!schema) return std::unexpected(schema.error());
-  if (*schema != schema_version) {
+  if (*schema < oldest_schema || *schema > schema_version) {
     return fail(Errc::version,
                 fmt::format("the store at {} has format {}, this program writes format {}: use the "
                             "program that wrote it, or a newer one",
@@ -117,28 +127,37 @@ Result<Tables> open_tables(Txn& txn, bool create) {
     const auto stamped = empty ? create_meta(txn, tables) : check_versions(txn, tables);
     if (!stamped) return std::unexpected(stamped.error());
   }
-  auto ledger = txn.find_table(ledger_table, TableKind::plain);
-  if (!ledger) return std::unexpected(ledger.error());
-  tables.ledger = *ledger;
-  auto contexts = txn.find_table(contexts_table, TableKind::plain);
-  if (!contexts) return std::unexpected(contexts.error());
-  tables.contexts = *contexts;
+  for (const auto& [name, table] : later_tables) {
+    auto found = txn.find_table(name, TableKind::plain);
+    if (!found) return std::unexpected(found.error());
+    tables.*table = *found;
+  }
   return tables;
 }
 
 Result<bool> is_complete(const Txn& txn, const Tables& tables) {
   auto keys = get_link_keys(txn, tables);
   if (!keys) return std::unexpected(keys.error());
-  return tables.ledger && tables.contexts && !keys->empty();
+  auto schema = number(txn, tables, schema_name);
+  if (!schema) return std::unexpected(schema.error());
+  const bool all_there = std::ranges::all_of(
+      later_tables, [&](const LaterTable& later) { return (tables.*later.table).has_value(); });
+  return all_there && !keys->empty() && *schema == schema_version;
+}
+
+Result<void> open_later_tables(Txn& txn, Tables& tables) {
+  for (const auto& [name, table] : later_tables) {
+    auto opened = txn.open_table(name, TableKind::plain, true);
+    if (!opened) return std::unexpected(opened.error());
+    tables.*table = *opened;
+  }
+  return {};
 }
 
 Result<void> complete(Txn& txn, Tables& tables, Time now) {
-  auto ledger = txn.open_table(ledger_table, TableKind::plain, true);
-  if (!ledger) return std::unexpected(ledger.error());
-  tables.ledger = *ledger;
-  auto contexts = txn.open_table(contexts_table, TableKind::plain, true);
-  if (!contexts) return std::unexpected(contexts.error());
-  tables.contexts = *contexts;
+  auto done = open_later_tables(txn, tables);
+  if (done) done = put_number(txn, tables, schema_name, schema_version);
+  if (!done) return done;
   auto keys = get_link_keys(txn, tables);
   if (!keys) return std::unexpected(keys.error());
   return keys->empty() ? add_link_key(txn, tables, now) : Result<void>{};

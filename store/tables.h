@@ -36,6 +36,9 @@ struct Tables {
   std::optional<Table> ledger;
   // Hash -> the context of return addresses (policy/return_contexts.h); none likewise.
   std::optional<Table> contexts;
+  // As the ledger: since format 3.
+  std::optional<Table> reports;      // reports that were taken (reports.h)
+  std::optional<Table> return_mail;  // mail that was not understood (kept_mail.h)
 
   // Where the record of an address lies.
   [[nodiscard]] Table of(const policy::CanonicalAddress& address) const {
@@ -45,17 +48,21 @@ struct Tables {
 };
 
 // Bumped when an older program could not read, or would wrongly write, what a newer one wrote.
-inline constexpr std::uint32_t schema_version = 2;
+// Format 3 added events of return mail and reactivations, and rows of their results.
+inline constexpr std::uint32_t schema_version = 3;
+inline constexpr std::uint32_t oldest_schema = 2;  // that is still opened
 
 // With `create` an empty environment becomes a store: tables, versions, hash key, origin. Errors:
 // not_found where it is empty (never finished) and stays so; version where schema or canonical form
 // is another than this program's.
 [[nodiscard]] Result<Tables> open_tables(Txn& txn, bool create);
 
-// What a store of an earlier program lacks: later tables, keys for links. Both are no matter to
-// that program, so that the format stays the same.
+// What a store of an earlier program lacks: later tables, keys for links, and to be marked as of
+// this program's format, since that program could not read what is written from now on.
 [[nodiscard]] Result<bool> is_complete(const Txn& txn, const Tables& tables);
 [[nodiscard]] Result<void> complete(Txn& txn, Tables& tables, Time now);
+// The tables alone.
+[[nodiscard]] Result<void> open_later_tables(Txn& txn, Tables& tables);
 
 // The key of contact hashes, once for the life of a store.
 [[nodiscard]] Result<HashKey> hash_key(const Txn& txn, const Tables& tables);

@@ -3,7 +3,9 @@
 #include "policy/traffic.h"
 #include "store/campaigns.h"
 #include "store/cursor.h"
+#include "store/history.h"
 #include "store/impl.h"
+#include "store/kept_mail.h"
 #include "store/traffic_row.h"
 #include "store/utf8.h"
 
@@ -36,16 +38,6 @@ TrafficResult result_of(policy::Reason reason) {
       break;
   }
   return TrafficResult::refused_blocked;
-}
-
-// There is a record, and its address was erased.
-Result<bool> is_forgotten(const Txn& txn, const Tables& tables, const ContactKey& contact) {
-  auto known = txn.get(tables.contacts, contact);
-  if (!known) return std::unexpected(known.error());
-  if (!*known) return false;
-  auto address = txn.get(tables.addresses, contact);
-  if (!address) return std::unexpected(address.error());
-  return !*address;
 }
 
 std::uint32_t sum(std::uint32_t a, std::uint32_t b) {
@@ -168,6 +160,14 @@ std::string_view to_string(TrafficResult result) {
       return "complained";
     case TrafficResult::bounced:
       return "bounced";
+    case TrafficResult::soft_bounced:
+      return "soft_bounced";
+    case TrafficResult::delayed:
+      return "delayed";
+    case TrafficResult::delivered:
+      return "delivered";
+    case TrafficResult::suppressed:
+      return "suppressed";
   }
   return "unknown";
 }
@@ -260,6 +260,7 @@ Result<void> Store::prune_report(Time now) {
   auto txn = Txn::write(*impl_->env);
   if (!txn) return std::unexpected(txn.error());
   auto pruned = prune_traffic(*txn, impl_->tables, day_of(now - traffic_kept), most_pruned);
+  if (pruned) pruned = prune_mail(*txn, impl_->tables, now);
   return pruned ? txn->commit() : pruned;
 }
 

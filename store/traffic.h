@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "policy/address.h"
+#include "policy/evidence.h"
 #include "store/keys.h"
 #include "store/tables.h"
 #include "store/txn.h"
@@ -34,9 +35,14 @@ enum class TrafficResult : std::uint8_t {
   // What came of mail that went out before; imports are none of these.
   unsubscribed = 6,
   complained = 7,
-  bounced = 8,
+  bounced = 8,  // for good: the address does not take mail
+  // Return mail that says less, or refuses because of somebody's suppression list.
+  soft_bounced = 9,
+  delayed = 10,
+  delivered = 11,
+  suppressed = 12,
 };
-inline constexpr std::size_t traffic_results = 9;
+inline constexpr std::size_t traffic_results = 13;
 [[nodiscard]] std::string_view to_string(TrafficResult result);  // "refused_no_consent", ...
 [[nodiscard]] bool is_refusal(TrafficResult result);
 
@@ -64,6 +70,9 @@ struct TrafficRow {
   std::uint64_t count = 0;
   std::string sender;  // of the last one
   Time last{};
+  // Of return mail: what the last report of that day and campaign says, where history has it still.
+  std::optional<policy::ReturnEvidence> evidence;
+  std::string diagnostic;
 };
 
 struct TrafficFilter {

@@ -1,7 +1,9 @@
 // What was let through and refused, summed up: a walk over the rows, in short snapshots.
 #include "store/campaigns.h"
 #include "store/cursor.h"
+#include "store/history.h"
 #include "store/impl.h"
+#include "store/side_record.h"
 #include "store/traffic.h"
 #include "store/traffic_row.h"
 
@@ -87,8 +89,55 @@ class Walk {
                      .result = key.result,
                      .count = record.count,
                      .sender = std::move(record.sender),
-                     .last = record.last});
-    return {};
+                     .last = record.last,
+                     .evidence = {},
+                     .diagnostic = {}});
+    return add_evidence(txn, key, rows_.back());
+  }
+
+  // Which mail a row counts is not written in it: the contact's history tells.
+  Result<void> add_evidence(const Txn& txn, const TrafficKey& key, TrafficRow& row) {
+    const auto type = type_of(key.result);
+    if (!type || row.forgotten) return {};
+    Time newest = Time::min();
+    return each_event(txn, tables_, key.contact,
+                      [&](const EventKey& id, EventRecord event) -> Result<void> {
+                        auto* evidence = evidence_of(event.facts);
+                        if (evidence == nullptr || evidence->type != *type) return {};
+                        if (day_of(event.recorded) != key.day || event.recorded < newest) return {};
+                        auto octets = txn.get(tables_.texts, id);
+                        if (!octets) return std::unexpected(octets.error());
+                        SideRecord side;
+                        if (*octets && !decode(**octets, side)) {
+                          return std::unexpected(env_.damaged("the text of an event"));
+                        }
+                        if (side.mail.campaign != row.campaign) return {};
+                        newest = event.recorded;
+                        row.evidence = std::move(*evidence);
+                        row.diagnostic = std::move(side.note);
+                        return {};
+                      });
+  }
+
+  static policy::ReturnEvidence* evidence_of(policy::Facts& facts) {
+    if (auto* reported = std::get_if<policy::Reported>(&facts)) return &reported->evidence;
+    auto* placed = std::get_if<policy::HoldPlaced>(&facts);
+    return placed != nullptr && placed->evidence && !placed->imported ? &*placed->evidence
+                                                                      : nullptr;
+  }
+
+  static std::optional<policy::ReturnType> type_of(TrafficResult result) {
+    switch (result) {
+      case TrafficResult::bounced:
+      case TrafficResult::soft_bounced:
+        return policy::ReturnType::bounce;
+      case TrafficResult::delayed:
+        return policy::ReturnType::delayed;
+      case TrafficResult::complained:
+        return policy::ReturnType::complaint;
+      default:
+        return std::nullopt;
+    }
   }
 
   // Which of the totals a campaign counts for.

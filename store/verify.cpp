@@ -4,6 +4,8 @@
 #include "store/contact_record.h"
 #include "store/event_record.h"
 #include "store/impl.h"
+#include "store/kept_mail.h"
+#include "store/side_record.h"
 #include "store/walk.h"
 
 #include <algorithm>
@@ -27,6 +29,7 @@ class Verifier {
     if (auto done = events(); !done) return std::unexpected(done.error());
     if (auto done = by_contact(); !done) return std::unexpected(done.error());
     if (auto done = sides(); !done) return std::unexpected(done.error());
+    if (auto done = kept_mail(); !done) return std::unexpected(done.error());
     return summary_;
   }
 
@@ -184,10 +187,24 @@ class Verifier {
       return done;
     }
     return walk(*store_.env, tables_.texts,
-                [&](const Txn& txn, Octets key, Octets /*value*/) -> Result<void> {
+                [&](const Txn& txn, Octets key, Octets value) -> Result<void> {
                   auto event = txn.get(tables_.events, key);
                   if (!event) return std::unexpected(event.error());
                   if (!*event) wrong("text {}: of no event", to_hex(key));
+                  SideRecord side;
+                  if (!decode(value, side)) wrong("text {}: does not read", to_hex(key));
+                  return {};
+                });
+  }
+
+  Result<void> kept_mail() {
+    if (!tables_.return_mail) return {};
+    return walk(*store_.env, *tables_.return_mail,
+                [&](const Txn& /*txn*/, Octets key, Octets value) -> Result<void> {
+                  KeptMail mail;
+                  if (!decode(key, value, mail, false)) {
+                    wrong("return mail {}: does not read", to_hex(key));
+                  }
                   return {};
                 });
   }

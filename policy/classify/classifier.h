@@ -14,12 +14,12 @@ namespace postern::classify {
 
 // UTF-8; any may be empty.
 struct Evidence {
-  std::string_view status;      // enhanced status code of the report's field ("5.1.1")
-  std::string_view diagnostic;  // what was said, codes and all, may be several lines; the first
-                                // 16 KiB count
-  std::string_view remote_mta;  // the host that said it
-  std::string_view reporting_mta;
-  std::string_view action;  // of the report: "failed", ...
+  std::string_view status{};      // enhanced status code of the report's field ("5.1.1")
+  std::string_view diagnostic{};  // what was said, codes and all, may be several lines; the first
+                                  // 16 KiB count
+  std::string_view remote_mta{};  // the host that said it
+  std::string_view reporting_mta{};
+  std::string_view action{};  // of the report: "failed", ...
 };
 
 struct Judgement {

@@ -79,6 +79,12 @@ bool within(const CodePattern::Range& range, int value) {
 
 }  // namespace
 
+int EnhancedCode::detail() const {
+  if (parts[1] == 0 && parts[2] == 0) return 0;
+  const bool expired = parts[1] == 4 && parts[2] == 7;
+  return parts[2] == 0 || expired ? 1 : 2;
+}
+
 std::string to_string(const EnhancedCode& code) {
   return std::to_string(code.parts[0]) + '.' + std::to_string(code.parts[1]) + '.' +
          std::to_string(code.parts[2]);
@@ -144,9 +150,11 @@ std::uint16_t reply_code(std::string_view text) {
   return 0;
 }
 
-bool CodePattern::matches(const EnhancedCode& code) const {
+bool CodePattern::matches(const std::optional<EnhancedCode>& code) const {
+  // Class 0, which no code has, stands for "none".
+  if (!code) return parts[0].last == 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (!within(parts[i], code.parts[i])) return false;
+    if (!within(parts[i], code->parts[i])) return false;
   }
   return true;
 }
@@ -157,6 +165,7 @@ bool CodePattern::matches(std::uint16_t reply) const {
 }
 
 std::optional<CodePattern> parse_status_pattern(std::string_view text) {
+  if (text == "none") return CodePattern{};
   const auto parts = three_parts(text);
   if (!parts) return std::nullopt;
   constexpr std::array<std::uint16_t, 3> most{5, max_subject, max_detail};

@@ -15,8 +15,9 @@ namespace postern::classify {
 struct EnhancedCode {
   std::array<std::uint16_t, 3> parts{};
 
-  // 0 says nothing (x.0.0), 1 little (x.y.0), 2 something.
-  [[nodiscard]] int detail() const { return parts[2] != 0 ? 2 : (parts[1] != 0 ? 1 : 0); }
+  // 0 says nothing (x.0.0), 1 little (x.y.0; x.4.7: for some reason, until its time was over), 2
+  // something.
+  [[nodiscard]] int detail() const;
   bool operator==(const EnhancedCode&) const = default;
 };
 [[nodiscard]] std::string to_string(const EnhancedCode& code);
@@ -33,7 +34,8 @@ struct EnhancedCode {
 // The first reply code of a failure, 400 to 599; 0: none.
 [[nodiscard]] std::uint16_t reply_code(std::string_view text);
 
-// "5.7.606-649", "*.2.2": a number, a range or a star for each part. "550", "55x", "5xx".
+// "5.7.606-649", "*.2.2": a number, a range or a star for each part; "none" where there is no code.
+// "550", "55x", "5xx".
 struct CodePattern {
   struct Range {
     std::uint16_t first = 0;
@@ -41,9 +43,9 @@ struct CodePattern {
   };
   std::array<Range, 3> parts{};
 
-  [[nodiscard]] bool matches(const EnhancedCode& code) const;
+  [[nodiscard]] bool matches(const std::optional<EnhancedCode>& code) const;
   [[nodiscard]] bool matches(std::uint16_t reply) const;
-  // Says nothing that another evidence would not say better: a detail of 0 and no other.
+  // Says nothing that other evidence would not say better: a detail of 0 and no other, or none.
   [[nodiscard]] bool generic() const { return parts[2].last == 0; }
 };
 [[nodiscard]] std::optional<CodePattern> parse_status_pattern(std::string_view text);

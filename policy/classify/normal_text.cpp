@@ -65,6 +65,8 @@ bool is_local_character(char c) {
          std::string_view("!#$%&'*+-/=?^_`{|}~.").find(c) != std::string_view::npos;
 }
 bool is_domain_character(char c) { return is_alnum(c) || is_high(c) || c == '-' || c == '.'; }
+bool is_host_character(char c) { return is_alnum(c) || c == '-' || c == '.'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // A word with "@" in the place of each address that it holds.
 void append_without_addresses(std::string& out, std::string_view word) {
@@ -151,17 +153,25 @@ std::string normal_text(std::string_view text) {
 }
 
 bool begins_word(std::string_view text, std::size_t begin, std::size_t end) {
-  if (begin == 0 || begin == end || !is_alnum(text[begin])) return true;
-  if (is_alnum(text[begin - 1])) return false;
-  const bool joined = text[begin - 1] == '.' && begin > 1 && is_alnum(text[begin - 2]);
-  return !joined || text.substr(begin, end - begin).contains(' ');
+  return begin == 0 || begin == end || !is_alnum(text[begin]) || !is_alnum(text[begin - 1]);
 }
 
 bool ends_word(std::string_view text, std::size_t begin, std::size_t end) {
-  if (end == text.size() || begin == end || !is_alnum(text[end - 1])) return true;
-  if (is_alnum(text[end])) return false;
-  const bool joined = text[end] == '.' && end + 1 < text.size() && is_alnum(text[end + 1]);
-  return !joined || text.substr(begin, end - begin).contains(' ');
+  return end == text.size() || begin == end || !is_alnum(text[end - 1]) || !is_alnum(text[end]);
+}
+
+bool within_host_name(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::size_t longest = 64;
+  if (text.substr(begin, end - begin).find_first_of(" .") != std::string_view::npos) return false;
+  std::size_t first = begin;
+  while (first > 0 && begin - first < longest && is_host_character(text[first - 1])) --first;
+  std::size_t last = end;
+  while (last < text.size() && last - end < longest && is_host_character(text[last])) ++last;
+  while (last > end && !is_alnum(text[last - 1])) --last;
+  while (first < begin && !is_alnum(text[first])) ++first;
+  const auto dot = text.substr(first, last - first).rfind('.');
+  return dot != std::string_view::npos && first + dot + 1 < last &&
+         !is_digit(text[first + dot + 1]);
 }
 
 }  // namespace postern::classify

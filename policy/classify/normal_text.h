@@ -17,9 +17,11 @@ inline constexpr std::size_t max_text = std::size_t{16} * 1024;
 // UTF-8 becomes a question mark.
 [[nodiscard]] std::string normal_text(std::string_view text);
 
-// Whether a word begins (ends) where the part [begin, end) of a normal text does. A lone word is
-// not to be part of a host name either ("spam" in spam.example.com).
+// Whether the part [begin, end) of a normal text is not the end (the beginning) of a longer word.
 [[nodiscard]] bool begins_word(std::string_view text, std::size_t begin, std::size_t end);
 [[nodiscard]] bool ends_word(std::string_view text, std::size_t begin, std::size_t end);
+// Whether the part is a lone word, and a label of a host name or a part of one: "spam" in
+// spam-gate.example.net says nothing.
+[[nodiscard]] bool within_host_name(std::string_view text, std::size_t begin, std::size_t end);
 
 }  // namespace postern::classify

@@ -117,7 +117,7 @@ void read_rule(Section& section, Rule& rule) {
   read_phrases(section, "with", rule.with);
   read_phrases(section, "without", rule.without);
   read_hosts(section, rule.mta);
-  read_codes(section, "status", "\"5.1.1\", \"*.2.2\" or \"5.7.500-599\"", rule.status,
+  read_codes(section, "status", "\"5.1.1\", \"*.2.2\", \"5.7.500-599\" or \"none\"", rule.status,
              parse_status_pattern);
   read_codes(section, "reply", "\"550\", \"55x\" or \"5xx\"", rule.reply, parse_reply_pattern);
   rule.tier = usual_tier(rule);

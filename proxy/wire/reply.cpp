@@ -73,6 +73,17 @@ ParsedReply malformed() { return {.state = ParsedReply::State::malformed, .reply
 
 }  // namespace
 
+std::string one_line(const Reply& reply) {
+  std::string text;
+  for (std::string_view rest = reply.text; !rest.empty();) {
+    const auto end = rest.find("\r\n");
+    if (!text.empty()) text += ' ';
+    text += rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
+  }
+  return text;
+}
+
 Reply make_reply(int code, std::string_view enhanced_status_code, std::string_view text) {
   assert(text.find_first_of("\r\n") == std::string_view::npos);
   std::string line = enhanced_status_code.empty()

@@ -27,6 +27,9 @@ struct Reply {
 [[nodiscard]] Reply make_reply(int code, std::string_view enhanced_status_code,
                                std::string_view text);
 
+// Its lines without their CRLFs, joined by blanks.
+[[nodiscard]] std::string one_line(const Reply& reply);
+
 // A reply line, the octets of an upstream's replies arriving in pieces. Bounded: a reply of more
 // than max_reply_lines lines or max_reply_line octets in one is malformed.
 inline constexpr std::size_t max_reply_line =

@@ -16,11 +16,23 @@ constexpr auto subscribed = Status::subscribed;
 // What `export` writes. A hand-written table of these columns alone is read alike; among somebody
 // else's columns "source" would be where the contact came from.
 std::vector<Format> own() {
-  const std::vector<Column> columns{{"address", Use::address}, {"email", Use::address},
-                                    {"status", Use::status},   {"stream", Use::stream},
-                                    {"date", Use::date},       {"until", Use::until},
-                                    {"source", Use::source},   {"reason", Use::reason},
-                                    {"hold", Use::hold},       {"except", Use::except}};
+  const std::vector<Column> columns{{"address", Use::address},
+                                    {"email", Use::address},
+                                    {"status", Use::status},
+                                    {"stream", Use::stream},
+                                    {"date", Use::date},
+                                    {"until", Use::until},
+                                    {"source", Use::source},
+                                    {"reason", Use::reason},
+                                    {"hold", Use::hold},
+                                    {"except", Use::except},
+                                    {"evidence", Use::evidence},
+                                    {"code", Use::bounce_code},
+                                    {"diagnostic", Use::diagnostic},
+                                    {"campaign", Use::campaign},
+                                    {"remote_mta", Use::remote_mta},
+                                    {"reporting_mta", Use::reporting_mta},
+                                    {"message_id", Use::message_id}};
   return {
       {.name = "postern",
        .source = no_source,
@@ -29,7 +41,7 @@ std::vector<Format> own() {
        .columns = columns},
       {.name = "csv",
        .source = no_source,
-       .needs_one = {"source", "hold", "except"},
+       .needs_one = {"source", "hold", "except", "evidence"},
        .closed = true,
        .columns = columns},
   };

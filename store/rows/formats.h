@@ -30,6 +30,15 @@ enum class Use : std::uint8_t {
   reason,
   hold,
   except,
+  // Of our own exports: return mail that placed the hold. With `evidence`, its type, the reason is
+  // one of INTERFACE.md's words and the diagnostic is the note.
+  evidence,
+  bounce_code,
+  diagnostic,
+  campaign,
+  remote_mta,
+  reporting_mta,
+  message_id,
   // One statement each, where the cell is not empty or "no": what the column's status says, with a
   // date, a reason, or nothing more ("yes").
   flag,

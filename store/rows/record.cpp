@@ -303,7 +303,31 @@ Result<Statement> Record::statement(const Saying& saying, std::string stream) {
   auto except = read_except(text(Use::except));
   if (!except) return std::unexpected(std::move(except).error());
   said.except = *std::move(except);
+  if (auto added = add_evidence(said, saying); !added) return std::unexpected(added.error());
   return said;
+}
+
+// Columns of our own exports; where there is no evidence, a diagnostic is a remark like others.
+Result<void> Record::add_evidence(Statement& said, const Saying& saying) const {
+  const std::string_view diagnostic = text(Use::diagnostic);
+  said.campaign = text(Use::campaign);
+  said.remote_mta = text(Use::remote_mta);
+  said.reporting_mta = text(Use::reporting_mta);
+  said.message_id = text(Use::message_id);
+  const std::string_view word = trim(text(Use::evidence));
+  if (word.empty()) {
+    if (!diagnostic.empty()) said.note += (said.note.empty() ? "" : "; ") + std::string(diagnostic);
+    return {};
+  }
+  const auto type = policy::parse_return_type(word);
+  if (!type) return invalid("evidence: " + printable(word, 40) + " is no type of return mail");
+  const std::string reason = note(saying);
+  const auto known = policy::parse_bounce_reason(reason);
+  if (!known) return invalid("reason: " + printable(reason, 40) + " is no reason of a bounce");
+  said.evidence = {
+      .type = *type, .reason = *known, .status = policy::kept_status(trim(text(Use::bounce_code)))};
+  said.note = diagnostic;
+  return {};
 }
 
 Result<void> Record::add_statements(Row& row) {

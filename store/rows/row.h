@@ -35,6 +35,12 @@ struct Statement {
   // Of our own exports: what the hold is known by, and the streams that it was lifted for.
   std::optional<policy::HoldId> hold;
   std::vector<std::string> except;
+  // The same, of return mail that placed the hold; the note is its diagnostic.
+  std::optional<policy::ReturnEvidence> evidence;
+  std::string campaign;
+  std::string remote_mta;
+  std::string reporting_mta;
+  std::string message_id;
 };
 
 struct Row {

@@ -77,13 +77,13 @@ class _Hangup(Exception):
 
 
 class FakeUpstream:
-    def __init__(self, extensions=EXTENSIONS, **answers):
+    def __init__(self, extensions=EXTENSIONS, host="127.0.0.1", **answers):
         self.extensions = list(extensions)
         self.answers = answers
         self.connections = []
         self.messages = []
         self._stopping = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server((host, 0), backlog=128)
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
 

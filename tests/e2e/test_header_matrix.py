@@ -169,8 +169,15 @@ list_unsubscribe = "{mode}"
 """ for mode in MODES)
 
 
-def test_the_matrix_through_the_gate(new_gate, sink, signer):
-    gate = new_gate(sink.address, more=STREAMS).start()
+RETURNS = """
+[return_path]
+domain = "bounce.example.org"
+"""
+
+
+@pytest.mark.parametrize("returns", ["", RETURNS], ids=["with a link", "with a link and an address"])
+def test_the_matrix_through_the_gate(new_gate, sink, signer, returns):
+    gate = new_gate(sink.address, more=STREAMS + returns).start()
     sent = {}
     with Client(gate.address) as client:
         for state in STATES:
@@ -186,4 +193,7 @@ def test_the_matrix_through_the_gate(new_gate, sink, signer):
     for message in delivered:
         state, mode, before = sent.pop(fields(message, "Message-ID")[0])
         check(signer, state, mode, before, without_trace(message))
+        for value in fields(message, "List-Unsubscribe"):
+            ours = "<https://unsub.example.org/u/" in value
+            assert ("@bounce.example.org?subject=unsubscribe>" in value) == (ours and returns != "")
     assert not sent

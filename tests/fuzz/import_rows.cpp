@@ -34,11 +34,18 @@ rows::ReadOptions options_of(std::uint8_t bits) {
 std::string exported(const rows::Row& row, const rows::Statement& said) {
   std::string except;
   for (const std::string& stream : said.except) except += stream + ' ';
-  std::string out = "address,status,stream,date,until,source,reason,hold,except\n";
+  const auto& evidence = said.evidence;
+  std::string out =
+      "address,status,stream,date,until,source,reason,hold,except,evidence,code,diagnostic,"
+      "campaign,remote_mta,reporting_mta,message_id\n";
   for (const std::string& field :
        {row.address.text, std::string(said.status ? to_string(*said.status) : ""), said.stream,
         said.date ? format_time(*said.date) : "", said.until ? format_time(*said.until) : "",
-        said.source, said.note, said.hold ? to_hex(said.hold->octets) : "", except}) {
+        said.source, evidence ? std::string(to_string(evidence->reason)) : said.note,
+        said.hold ? to_hex(said.hold->octets) : "", except,
+        std::string(evidence ? to_string(evidence->type) : ""),
+        evidence ? evidence->status : std::string(), evidence ? said.note : std::string(),
+        said.campaign, said.remote_mta, said.reporting_mta, said.message_id}) {
     if (!out.ends_with('\n')) out += ',';
     rows::append_csv(out, field);
   }
@@ -67,6 +74,9 @@ void check(const rows::Row& row) {
     want(again.status == said.status && again.stream == said.stream && again.date == said.date);
     want(again.until == said.until && again.source == said.source && again.note == said.note);
     want(again.hold == said.hold && again.except == said.except);
+    want(again.evidence == said.evidence && again.campaign == said.campaign);
+    want(again.remote_mta == said.remote_mta && again.reporting_mta == said.reporting_mta);
+    want(again.message_id == said.message_id);
   }
 }
 

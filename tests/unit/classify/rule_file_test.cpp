@@ -91,8 +91,8 @@ TEST_CASE("a mistake is told with its place, and what to write") {
       {"[[rule]]\nname = \"x\"\nreason = \"spam\"\ntext = [\"a * bc\"]\n",
        "own.toml:4: rule.text: \"a * bc\" has a part of one letter, which is found everywhere"},
       {"[[rule]]\nname = \"x\"\nreason = \"spam\"\nstatus = [\"5.1\"]\n",
-       "own.toml:4: rule.status: \"5.1\" is no code; write \"5.1.1\", \"*.2.2\" or "
-       "\"5.7.500-599\""},
+       "own.toml:4: rule.status: \"5.1\" is no code; write \"5.1.1\", \"*.2.2\", "
+       "\"5.7.500-599\" or \"none\""},
       {"[[rule]]\nname = \"x\"\nreason = \"spam\"\nstatus = [\"2.1.5\"]\n",
        "own.toml:4: rule.status: \"2.1.5\" is no code"},
       {"[[rule]]\nname = \"x\"\nreason = \"spam\"\nstatus = [\"5.7.9-1\"]\n",

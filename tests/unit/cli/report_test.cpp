@@ -62,11 +62,14 @@ TEST_CASE("report: a line a campaign, why it was refused, and the sum") {
   const auto ran = postern_run({"report", "--store", store});
   CHECK(ran.status == 0);
   CHECK(ran.out ==
-        "stream  campaign     passed    refused  unsubscribed  complained   bounced  refused as\n"
-        "alerts  -                 1          0             0           0         0\n"
-        "news    spring            2          3             0           0         0  unsubscribed "
+        "stream  campaign     passed    refused  unsubscribed  complained   bounced      soft  "
+        "refused as\n"
+        "alerts  -                 1          0             0           0         0         0\n"
+        "news    spring            2          3             0           0         0         0  "
+        "unsubscribed "
         "2, no-consent 1\n"
-        "all     -                 3          3             0           0         0  unsubscribed "
+        "all     -                 3          3             0           0         0         0  "
+        "unsubscribed "
         "2, no-consent 1\n");
   const auto one = postern_run({"report", "--campaign", "spring", "--store", store});
   CHECK(lines_of(one.out).size() == 2);
@@ -79,7 +82,8 @@ TEST_CASE("report: nothing recorded") {
   CHECK(postern_run({"report", "--json", "--store", store}).out.empty());
   CHECK(lines_of(postern_run({"report", "--format", "csv", "--store", store}).out).size() == 1);
   const auto none = postern_run({"report", "--recipients", "--format", "csv", "--store", store});
-  CHECK(none.out == "last,result,reason,count,address,stream,campaign,last_sender\n");
+  CHECK(none.out ==
+        "last,result,reason,count,address,stream,campaign,last_sender,code,diagnostic\n");
 }
 
 TEST_CASE("report: CSV and JSON lines have every count") {
@@ -89,11 +93,12 @@ TEST_CASE("report: CSV and JSON lines have every count") {
   const auto last = format_time(today);
   CHECK(postern_run({"report", "--format", "csv", "--store", store}).out ==
         "stream,campaign,passed,refused,refused_unsubscribed,refused_complained,refused_bounced,"
-        "refused_blocked,refused_no_consent,unsubscribed,complained,bounced,last\n"
-        "news,,1,0,0,0,0,0,0,0,0,0," +
+        "refused_blocked,refused_no_consent,unsubscribed,complained,bounced,soft_bounced,delayed,"
+        "delivered,suppressed,last\n"
+        "news,,1,0,0,0,0,0,0,0,0,0,0,0,0,0," +
             last +
             "\n"
-            "news,\"a, \"\"b\"\"\",0,1,0,0,0,1,0,0,0,0," +
+            "news,\"a, \"\"b\"\"\",0,1,0,0,0,1,0,0,0,0,0,0,0,0," +
             last + "\n");
   const auto json = postern_run({"report", "--json", "--store", store});
   CHECK(json.out == postern_run({"report", "--format", "jsonl", "--store", store}).out);
@@ -112,6 +117,10 @@ TEST_CASE("report: CSV and JSON lines have every count") {
                                                            {"unsubscribed", 0},
                                                            {"complained", 0},
                                                            {"bounced", 0},
+                                                           {"soft_bounced", 0},
+                                                           {"delayed", 0},
+                                                           {"delivered", 0},
+                                                           {"suppressed", 0},
                                                            {"last", last}});
 }
 
@@ -143,7 +152,7 @@ TEST_CASE("report: recipients who were refused, one by one") {
   CHECK(has(text, "refused: no-consent         1  (no record) "));
   const auto table = postern_run({"report", "--recipients", "--format", "csv", "--store", store});
   CHECK(has(table.out, format_time(today) + ",refused,unsubscribed,1,left@example.com,news,spring,"
-                                            "news@example.org\n"));
+                                            "news@example.org,,\n"));
 }
 
 TEST_CASE("report: a stream goes by its present name, and is found by every one that it had") {

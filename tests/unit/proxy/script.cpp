@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include <boost/asio/co_spawn.hpp>
@@ -146,12 +148,92 @@ class ScriptedContacts final : public policy::ContactReader {
     ++refusals_;
     return std::string();
   }
+  // A reference of ours: the beginning of the address.
+  Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
+    policy::ContactRef ref{};
+    std::copy_n(address.text.begin(), std::min(address.text.size(), ref.size()), ref.begin());
+    return ref;
+  }
   [[nodiscard]] std::size_t refusals() const { return refusals_; }
 
  private:
   bool fails_ = false;
   std::size_t refusals_ = 0;
   std::vector<std::pair<policy::CanonicalAddress, policy::HoldKind>> holds_;
+};
+
+class KeptRefusals final : public policy::Returns {
+ public:
+  void take(policy::ReturnMail /*mail*/, Done done) override { done(policy::ReturnVerdict{}); }
+  void refused(policy::SessionRefusal refusal) override {
+    lines.push_back(fmt::format("{} {} {}: {}", refusal.stream, refusal.sender,
+                                refusal.recipient.text, refusal.reply));
+  }
+  std::vector<std::string> lines;
+};
+
+constexpr std::uint32_t today = 20'514;  // 2026-03-02
+
+policy::LinkKeys link_keys() {
+  policy::LinkKey key{.id = 1};
+  key.secret.fill(7);
+  key.secret.back() = 8;
+  return *policy::LinkKeys::create({key});
+}
+
+// On record when it is asked; it is told of later.
+class ScriptedReturns final : public policy::ReturnContexts {
+ public:
+  explicit ScriptedReturns(const Script& script)
+      : fails_(script.has("contexts-fail")), keyless_(script.has("no-keys")) {
+    tokens_ = std::make_shared<const policy::ReturnTokens>(link_keys());
+  }
+  std::shared_ptr<const policy::ReturnTokens> tokens() override {
+    return keyless_ ? nullptr : tokens_;
+  }
+  bool on_record(const Entry& entry) override { return kept_.contains(entry.hash); }
+  void keep(std::vector<Entry> entries, std::function<void(Result<void>)> done) override {
+    if (fails_) return done(fail(Errc::full, "the disk is full"));
+    for (const auto& entry : entries) kept_.insert(entry.hash);
+    done({});
+  }
+  // The line with its tokens; nothing where one of them is not on record.
+  [[nodiscard]] std::optional<std::string> expand(std::string line) {
+    for (const std::string_view kind : {"{bounce ", "{unsubscribe "}) {
+      const auto begin = line.find(kind);
+      const auto end = line.find('}', begin);
+      if (begin == line.npos || end == line.npos) continue;
+      const auto token = token_of(line.substr(begin + 1, end - begin - 1));
+      if (!token) return std::nullopt;
+      line.replace(begin, end - begin + 1, *token);
+    }
+    return line;
+  }
+
+ private:
+  std::optional<std::string> token_of(const std::string& text) {
+    std::istringstream words(text);
+    std::string kind;
+    policy::ReturnContext context;
+    std::string recipient;
+    words >> kind >> context.stream;
+    if (kind == "bounce") words >> context.sender;
+    words >> recipient;
+    const auto hash = tokens_->hash(context);
+    if (!kept_.contains(hash)) return std::nullopt;
+    policy::ReturnToken token{
+        .kind = kind == "bounce" ? policy::ReturnKind::bounce : policy::ReturnKind::unsubscribe,
+        .context = hash,
+        .day = today};
+    const auto contact = policy::parse_contact(recipient, false).value();
+    std::copy_n(contact.text.begin(), std::min(contact.text.size(), token.contact.size()),
+                token.contact.begin());
+    return tokens_->make(token);
+  }
+  bool fails_;
+  bool keyless_;
+  std::shared_ptr<const policy::ReturnTokens> tokens_;
+  std::set<std::uint64_t> kept_;
 };
 
 class KeptTraffic final : public policy::TrafficLog {
@@ -208,6 +290,7 @@ std::string stray(const Script& script) {
 struct Play {
   const Script& script;
   const Variation& variation;
+  ScriptedReturns returns{script};
   asio::io_context context;
   Outcome outcome;
   std::size_t upstream_step = 0;
@@ -283,14 +366,12 @@ struct Play {
       const bool doomed = data && upstream_step < script.upstream.size() &&
                           script.upstream[upstream_step].kind == Step::Kind::expect_closed;
       if (doomed) continue;
-      const bool expected = upstream_step < script.upstream.size() &&
-                            script.upstream[upstream_step].kind == Step::Kind::expect &&
-                            line_fits(script.upstream[upstream_step].octets, *got);
-      if (!expected) {
-        mismatch("upstream",
-                 upstream_step < script.upstream.size() ? script.upstream[upstream_step].octets
-                                                        : "(nothing)",
-                 *got);
+      const bool expects = upstream_step < script.upstream.size() &&
+                           script.upstream[upstream_step].kind == Step::Kind::expect;
+      const auto want = expects ? returns.expand(script.upstream[upstream_step].octets)
+                                : std::optional<std::string>("(nothing)");
+      if (!expects || !want || !line_fits(*want, *got)) {
+        mismatch("upstream", want.value_or("a return address that is on record"), *got);
         break;
       }
       ++upstream_step;
@@ -299,6 +380,22 @@ struct Play {
   }
   bool ended_message = false;
 };
+
+std::vector<policy::Stream> streams_of(const Script& script) {
+  std::vector<policy::Stream> streams;
+  using ReturnPath = policy::Stream::ReturnPath;
+  const auto add = [&](std::string_view setting, std::string_view name, std::string_view list_id) {
+    const auto written = argument(script, setting, "");
+    if (written.empty()) return;
+    auto& stream = streams.emplace_back();
+    stream.name = name;
+    stream.list_id = list_id;
+    stream.return_path = written == "off" ? ReturnPath::off : ReturnPath::domain;
+  };
+  add("return-path", "default", "");
+  add("list-stream", "list", "news.example");
+  return streams;
+}
 
 std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& script) {
   auto settings = std::make_shared<proxy::SessionSettings>();
@@ -310,7 +407,15 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
       static_cast<std::uint32_t>(std::stoul(argument(script, "errors", "20")));
   settings->limits.header = std::stoul(argument(script, "header-limit", "1048576"));
   if (!script.has("untrusted")) settings->trusted = {*parse_network("127.0.0.0/8")};
-  settings->streams = std::make_shared<const policy::Streams>();
+  settings->streams = std::make_shared<const policy::Streams>(streams_of(script));
+  if (const auto domain = argument(script, "return-domain", ""); !domain.empty()) {
+    ReturnPathConfig config;
+    config.domain = domain;
+    if (const auto keep = argument(script, "keep", ""); !keep.empty()) config.keep = {keep};
+    settings->returns = std::make_shared<const proxy::ReturnRules>(config);
+  }
+  if (script.has("links")) settings->links_url = "https://unsub.example";
+  if (script.has("split")) settings->split_connections = 1;
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -324,8 +429,12 @@ bool Script::has(std::string_view setting) const {
 }
 
 Script read_script(const std::filesystem::path& file) {
-  Script script{
-      .name = file.stem().string(), .settings = {}, .client = {}, .upstream = {}, .told = {}};
+  Script script{.name = file.stem().string(),
+                .settings = {},
+                .client = {},
+                .upstream = {},
+                .told = {},
+                .refused = {}};
   std::ifstream in(file);
   if (!in) throw std::runtime_error(file.string() + ": cannot be read");
   std::string line;
@@ -359,6 +468,8 @@ Script read_script(const std::filesystem::path& file) {
       script.upstream.push_back({text == "close" ? Kind::hang_up : Kind::new_connection, ""});
     } else if (mark == "++") {
       script.told.push_back(text);
+    } else if (mark == "!!") {
+      script.refused.push_back(text);
     } else if (mark == "=|>") {
       script.upstream.push_back({Kind::expect_closed, ""});
     } else {
@@ -393,6 +504,7 @@ Outcome play(const Script& script, const Variation& variation) {
   };
   ScriptedContacts contacts(script);
   KeptTraffic traffic;
+  KeptRefusals refusals;
   policy::Findings findings;
   auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
@@ -417,6 +529,9 @@ Outcome play(const Script& script, const Variation& variation) {
       scene.context.poll();
       scene.context.restart();
     }
+    const proxy::LinkKeySource keys = [] {
+      return std::make_shared<const policy::LinkKeys>(link_keys());
+    };
     std::array<char, 4096> buffer{};
     auto [to_gate, from_gate] = pair();
     proxy::Session session(
@@ -427,7 +542,10 @@ Outcome play(const Script& script, const Variation& variation) {
          .contacts = contacts,
          .findings = findings,
          .clock = &fixed_clock,
-         .traffic = &traffic},
+         .traffic = &traffic,
+         .link_keys = &keys,
+         .returns = &refusals,
+         .contexts = &scene.returns},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);
@@ -455,6 +573,11 @@ Outcome play(const Script& script, const Variation& variation) {
                    fmt::format("{}", fmt::join(traffic.lines, "; ")));
   }
   scene.outcome.refusals = contacts.refusals();
+  if (!script.refused.empty() && variation.cut_after == std::string::npos &&
+      refusals.lines != script.refused) {
+    scene.mismatch("refusals", fmt::format("{}", fmt::join(script.refused, "; ")),
+                   fmt::format("{}", fmt::join(refusals.lines, "; ")));
+  }
   scene.outcome.refusals_told = traffic.refusals;
   scene.outcome.deliveries_told = traffic.deliveries;
   return scene.outcome;

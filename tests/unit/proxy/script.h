@@ -14,12 +14,21 @@
 //   cut into pieces
 //   @ header-limit 100                  octets of a header section;  @ received-header: with our
 //   trace line
+//   @ return-domain bounce.example      envelope senders become addresses in it;  @ keep PATTERN
+//   @ return-path off|domain            of the stream "default";  @ list-stream off|domain: of a
+//   stream "list" with the list_id news.example
+//   @ contexts-fail                     what return addresses stand for cannot be put on record
+//   @ no-keys                           the keys of return addresses are not known
+//   @ links                             marketing mail gets one-click links
+//   @ split                             copies are made, one after the other
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up
 //   <- LINE      the client gets it; "..." at its end: only the beginning counts
 //   <-| closed   the client is hung up on
+//   {bounce STREAM SENDER RECIPIENT} in what the upstream gets stands for that token, which has to
+//   be on record by then; {unsubscribe STREAM RECIPIENT} likewise
 //   => LINE      the upstream gets it, likewise (its EHLO, and RSET before a reuse, are not shown:
 //   the runner answers them)
 //   <= LINE      the upstream sends it, once it got what stands above
@@ -27,6 +36,8 @@
 //   =| close     the upstream hangs up;  =| new connection: what follows is on another
 //   =|> closed   the upstream is hung up on; behind a 354: in the middle of data, however much of
 //   it came
+//   !! STREAM SENDER RECIPIENT: REPLY   what is told of a recipient that the upstream refused, in
+//   order; a script without a line of it does not care
 //   ++ STREAM CAMPAIGN SENDER: RECIPIENT REASON, ...   what the traffic log is told, a line a
 //   transaction, in order; "-" where empty, recipients sorted, reason "none" of those let through.
 //   A script without a line of it, and without "@ nothing-told", does not care
@@ -51,6 +62,7 @@ struct Script {
   std::vector<Step> client;
   std::vector<Step> upstream;
   std::vector<std::string> told;
+  std::vector<std::string> refused;
   [[nodiscard]] bool has(std::string_view setting) const;
 };
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "fixture.h"
 #include "policy/decision.h"
+#include "returns.h"
 
 #include <algorithm>
 #include <random>
@@ -63,6 +64,15 @@ ExportOptions as(ExportFormat format) {
   options.format = format;
   options.now = day(100);
   return options;
+}
+
+// Contacts come in the order of their hashes, which are each store's own.
+std::vector<std::string> sorted_lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::ranges::sort(lines);
+  return lines;
 }
 
 StreamConfig stream_config(std::string name, StreamConfig::Kind kind,
@@ -267,9 +277,10 @@ TEST_CASE("export as import reads it: columns, quotes, scopes") {
         day(1));
   const std::string id = to_hex(contact_of(*store, "a@x.example").holds[0].id.octets);
   CHECK(exported(*store, as(ExportFormat::csv)) ==
-        "address,status,stream,date,until,source,reason,hold,except\n"
+        "address,status,stream,date,until,source,reason,hold,except,evidence,code,diagnostic,"
+        "campaign,remote_mta,reporting_mta,message_id\n"
         "a@x.example,unsubscribed,news,2024-10-05T00:00:00Z,,cli,\"said \"\"no\"\",\nreally\"," +
-            id + ",\n");
+            id + ",,,,,,,,\n");
   CHECK(exported(*store, as(ExportFormat::jsonl)) ==
         "{\"address\":\"a@x.example\",\"status\":\"unsubscribed\",\"stream\":\"news\","
         "\"date\":\"2024-10-05T00:00:00Z\",\"source\":\"cli\",\"reason\":\"said "
@@ -277,6 +288,42 @@ TEST_CASE("export as import reads it: columns, quotes, scopes") {
             id + "\"}\n");
   CHECK(exported(*store, as(ExportFormat::postfix)) ==
         "a@x.example REJECT 5.7.1 recipient unsubscribed on 2024-10-05\n");
+}
+
+TEST_CASE("export and import: what return mail said comes along") {
+  for (const auto format : {ExportFormat::csv, ExportFormat::jsonl}) {
+    const TemporaryDirectory directory;
+    const auto store = open(directory.path() / "one");
+    auto mail = returned(*store, "a@x.example", policy::BounceReason::not_accepting);
+    mail.diagnostic = "550 5.1.1 \"gone\",\nfor good; 556";
+    apply(*store, mail, day(1));
+    mail = returned(*store, "b@x.example", policy::BounceReason::undefined);
+    mail.evidence = {policy::ReturnType::complaint, policy::BounceReason::undefined, ""};
+    mail.diagnostic.clear();
+    apply(*store, mail, day(1));
+    apply(*store, hold("c@x.example", HoldKind::bounced, all(), "user-unknown"), day(1));
+    const std::string file = exported(*store, as(format));
+    auto only = as(format);
+    only.reason = "not-acc";
+    CHECK(exported(*store, only).contains("a@x.example"));
+    CHECK_FALSE(exported(*store, only).contains("b@x.example"));
+
+    const auto other = open(directory.path() / "other");
+    CHECK(import(*other, file).counts.added == 3);
+    CHECK(sorted_lines(exported(*other, as(format))) == sorted_lines(file));
+    const auto history = history_of(*other, "a@x.example");
+    REQUIRE(history.size() == 1);
+    CHECK(std::get<policy::HoldPlaced>(history[0].event.facts).evidence ==
+          policy::ReturnEvidence{policy::ReturnType::bounce, policy::BounceReason::not_accepting,
+                                 "5.1.1"});
+    CHECK(history[0].note == "550 5.1.1 \"gone\",\nfor good; 556");
+    CHECK(history[0].mail == MailDetails{"spring", "mx.x.example", "mail.example.org", "<1@x>"});
+    CHECK_FALSE(
+        std::get<policy::HoldPlaced>(history_of(*other, "c@x.example")[0].event.facts).evidence);
+    // It is the same hold when it comes home.
+    CHECK(import(*store, file).counts.unchanged == 3);
+    CHECK(other->verify({})->wrong == 0);
+  }
 }
 
 TEST_CASE("export: what stands, filtered by status and stream") {

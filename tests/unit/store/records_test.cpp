@@ -47,12 +47,22 @@ EventRecord event(policy::Facts facts) {
 
 std::vector<EventRecord> sample_events() {
   const policy::Scope news{policy::Scope::Kind::stream, "news"};
-  return {event(policy::HoldPlaced{policy::HoldKind::blocked, {}, at(77), policy::HoldId{{9}}}),
-          event(policy::HoldPlaced{policy::HoldKind::bounced, news, {}, {}}),
-          event(policy::HoldsLifted{{policy::HoldId{{1}}, policy::HoldId{{2}}}, news}),
-          event(policy::HoldsLifted{{policy::HoldId{{1}}}, news, true}),
-          event(policy::Forgotten{}),
-          event(policy::ConsentGiven{news})};
+  return {
+      event(policy::HoldPlaced{policy::HoldKind::blocked, {}, at(77), policy::HoldId{{9}}}),
+      event(policy::HoldPlaced{policy::HoldKind::bounced, news, {}, {}}),
+      event(policy::HoldsLifted{{policy::HoldId{{1}}, policy::HoldId{{2}}}, news}),
+      event(policy::HoldsLifted{{policy::HoldId{{1}}}, news, true}),
+      event(policy::HoldPlaced{policy::HoldKind::bounced,
+                               {},
+                               {},
+                               policy::HoldId{{9}},
+                               policy::ReturnEvidence{policy::ReturnType::bounce,
+                                                      policy::BounceReason::suppressed, "5.1.1"}}),
+      event(policy::HoldsLifted{{policy::HoldId{{1}}}, {}, false, true}),
+      event(policy::Reported{{policy::ReturnType::unsubscribe, {}, ""},
+                             policy::Reported::Weight::sign_of_life}),
+      event(policy::Forgotten{}),
+      event(policy::ConsentGiven{news})};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include "fixture.h"
+#include "returns.h"
 #include "store/location.h"
 
 #include <algorithm>
@@ -228,7 +229,22 @@ TEST_CASE("random changes, with the store closed and opened in between, against 
       const std::string& address = addresses[pick(addresses.size())];
       const auto kind = static_cast<HoldKind>(1 + pick(4));
       Standing& standing = model[address];
-      if (pick(3) != 0) {
+      if (pick(5) == 0 && !address.starts_with('@')) {
+        // Return mail, by its token's hash alone now and then; the same again is nothing.
+        auto mail = returned(*store, address, policy::BounceReason::user_unknown);
+        if (pick(3) == 0) mail.address = {};
+        if (pick(2) == 0) mail.evidence.type = policy::ReturnType::complaint;
+        const bool complaint = mail.evidence.type == policy::ReturnType::complaint;
+        mail.digest[0] = static_cast<std::uint8_t>(step);
+        mail.digest[1] = static_cast<std::uint8_t>(step / 256);
+        const bool fresh =
+            standing.emplace(complaint ? HoldKind::complained : HoldKind::bounced, all()).second;
+        const auto outcome = apply(*store, mail, day(step));
+        CHECK(outcome.kind == Outcome::Kind::changed);
+        CHECK(outcome.placed.has_value() == fresh);
+        CHECK(apply(*store, mail, day(step)).kind == Outcome::Kind::unchanged);
+        ++events;
+      } else if (pick(3) != 0) {
         const auto& scope = scopes[pick(scopes.size())];
         const bool fresh = standing.emplace(kind, scope).second;
         const auto outcome = apply(*store, hold(address, kind, scope), day(step));
@@ -243,6 +259,7 @@ TEST_CASE("random changes, with the store closed and opened in between, against 
       }
     }
     CHECK(store->stats(day(0))->events == events);
+    CHECK(store->verify({})->wrong == 0);
     for (const auto& [address, standing] : model) {
       CAPTURE(address);
       const policy::Contact found = contact_of(*store, address);
