@@ -15,7 +15,8 @@
 namespace postern::return_mail {
 namespace {
 
-constexpr std::size_t max_word = 2048;  // octets; RFC 2047 section 2 allows 75
+constexpr std::size_t max_word = 300;         // octets; RFC 2047 section 2 allows 75
+constexpr std::size_t longest_field = 16384;  // octets of a field; those behind are not decoded
 
 template <class Decoder>
 std::string decoded(std::string_view octets) {
@@ -68,6 +69,7 @@ std::string decode_transfer(std::string_view body, std::string_view encoding) {
 }
 
 std::string decode_words(std::string_view value) {
+  value = value.substr(0, longest_field);
   if (!value.contains("=?")) return to_utf8(value, {});
   std::string out;
   std::string octets;  // of words that follow one another: some cut a character in two

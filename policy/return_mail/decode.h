@@ -15,7 +15,8 @@ namespace postern::return_mail {
 // guessed from them.
 [[nodiscard]] std::string to_utf8(std::string_view octets, std::string_view charset);
 
-// The encoded words of an unfolded field, and octets beside them that are no UTF-8.
+// The encoded words of an unfolded field, and octets beside them that are no UTF-8; its first 16
+// KiB.
 [[nodiscard]] std::string decode_words(std::string_view value);
 
 }  // namespace postern::return_mail

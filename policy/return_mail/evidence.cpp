@@ -13,6 +13,8 @@ namespace {
 constexpr SaysSet any_failure = bit(Says::not_delivered) | bit(Says::why) | bit(Says::for_good) |
                                 bit(Says::late) | bit(Says::only_late);
 constexpr std::size_t longest_label = 70;
+constexpr std::size_t window_before = 256;  // octets of the line that count
+constexpr std::size_t window_behind = 512;
 constexpr std::size_t lines_to_reply = 4;  // from a command to the reply to it
 
 // In front of an address: of a list's item, of a reply, of quotes.
@@ -73,9 +75,13 @@ class Place {
  public:
   Place(std::span<const Notice::Line> lines, std::size_t at, const Spot& spot, bool introduced)
       : lines_(lines), at_(at), line_(lines[at]), introduced_(introduced) {
-    before_ = line_.lower.substr(0, spot.begin);
-    after_ = line_.lower.substr(spot.end);
-    bracketed_ = spot.bracketed;
+    // A line may be as long as the text, and hold as many addresses: what is far away says nothing
+    // of this one.
+    const std::size_t begin = spot.begin > window_before ? spot.begin - window_before : 0;
+    near_ = line_.lower.substr(begin, spot.end - begin + window_behind);
+    before_ = near_.substr(0, spot.begin - begin);
+    after_ = near_.substr(spot.end - begin);
+    bracketed_ = spot.bracketed || (before_.ends_with('(') && after_.starts_with(')'));
     if (before_.ends_with("mailto:")) {
       before_.remove_suffix(7);
       linked_ = true;
@@ -125,7 +131,8 @@ class Place {
   [[nodiscard]] Evidence command() const {
     const auto replies = lines_.subspan(at_, std::min(lines_to_reply, lines_.size() - at_));
     for (const auto& line : replies) {
-      const std::string_view said = &line == &replies.front() ? after_ : line.lower;
+      const std::string_view said =
+          &line == &replies.front() ? after_ : line.lower.substr(0, window_behind);
       if (find_reply_code(said) != 0) return {Weight::listed, false, false};
     }
     return {says_failure_near() ? Weight::sentence : Weight::hint, false, false};
@@ -184,17 +191,19 @@ class Place {
     const bool fails = line_.says_any(any_failure);
     if (find_reply_code(label) != 0) return {Weight::sentence, false, false};
     if (std::ranges::any_of(other_labels(), in_label) && !label.contains("recipient")) return {};
-    const bool named = std::ranges::any_of(
-        recipient_labels(), [&](std::string_view word) { return label.contains(word); });
+    const bool named = (ends_with_word(label, "to") && label != "to") ||
+                       std::ranges::any_of(recipient_labels(), [&](std::string_view word) {
+                         return label.contains(word);
+                       });
     if (named || fails)
       return {introduced_ || fails ? Weight::labelled : Weight::sentence, fails, false};
-    return {introduced_ && label != "to" ? Weight::hint : Weight::none, false, false};
+    return {introduced_ ? Weight::hint : Weight::none, false, false};
   }
 
   [[nodiscard]] Evidence in_sentence() const {
     if (follows_other_word() && !ends_with_word(before_, "an")) return {};
     if (linked_ && !bracketed_) return {};
-    const bool reply = find_reply_code(line_.lower) != 0;
+    const bool reply = find_reply_code(near_) != 0;
     const bool near = says_failure_near();
     if (!near && !reply) return {};
     const bool about = std::ranges::any_of(
@@ -208,7 +217,7 @@ class Place {
   std::size_t at_;
   const Notice::Line& line_;
   bool introduced_;
-  std::string_view before_, after_, front_;
+  std::string_view near_, before_, after_, front_;
   bool bracketed_ = false;
   bool linked_ = false;  // "mailto:" stands before it
 };

@@ -38,14 +38,15 @@ Block block_at(std::span<const Notice::Line> lines) {
     if (line.is_blank()) break;
     const bool folded = line.text.front() == ' ' || line.text.front() == '\t';
     const std::string_view name =
-        folded ? std::string_view() : field_name(without_quote(line.lower));
+        folded ? std::string_view() : field_name(without_quote(line.text));
     if (name.empty()) {
       if (!folded && !line.text.starts_with('>')) break;
       continue;
     }
     ++fields;
-    trace = trace || has(trace_fields, name);
-    known += has(message_fields, name) ? 1U : 0U;
+    const std::string lower = to_lower(name);
+    trace = trace || has(trace_fields, lower);
+    known += has(message_fields, lower) ? 1U : 0U;
   }
   if (fields < 2) return Block::none;
   if (trace) return Block::trace;
@@ -69,16 +70,11 @@ bool Notice::Line::is_blank() const { return trim(text).empty(); }
 
 Notice::Notice(std::string text) : text_(std::move(text)) {
   if (text_.size() > max_notice) text_.resize(max_notice);
-  lower_ = to_lower(text_);
-  // A sentence goes on in the next line.
-  for (std::size_t i = 0; i + 1 < lower_.size(); ++i) {
-    if (lower_[i] == '\n' && lower_[i + 1] != '\n' && i > 0 && lower_[i - 1] != '\n')
-      lower_[i] = ' ';
-    if (lower_[i] == '\t') lower_[i] = ' ';
-  }
   split();
+  cut_off_trace();
+  make_lower();
   find_phrases();
-  cut_off_returned();
+  cut_off_announced();
   for (const Line& line : lines_) says_ |= line.says;
 }
 
@@ -90,45 +86,70 @@ std::string_view Notice::text() const {
 
 void Notice::split() {
   std::string_view rest = text_;
-  while (!rest.empty() && lines_.size() < max_lines) {
-    const auto at = static_cast<std::size_t>(rest.data() - text_.data());
-    const std::string_view line = take_line(rest);
-    lines_.push_back({line, std::string_view(lower_).substr(at, line.size()), 0});
+  while (!rest.empty() && lines_.size() < max_lines) lines_.push_back({take_line(rest), {}, 0});
+}
+
+// What is left after the plainest cut: most of a notice in one part is the returned message.
+void Notice::make_lower() {
+  lower_ = to_lower(text());
+  // A sentence goes on in the next line.
+  for (std::size_t i = 0; i + 1 < lower_.size(); ++i) {
+    if (lower_[i] == '\n' && lower_[i + 1] != '\n' && i > 0 && lower_[i - 1] != '\n')
+      lower_[i] = ' ';
+    if (lower_[i] == '\t') lower_[i] = ' ';
+  }
+  for (Line& line : lines_) {
+    const auto at = static_cast<std::size_t>(line.text.data() - text_.data());
+    line.lower = std::string_view(lower_).substr(at, line.text.size());
   }
 }
 
 void Notice::find_phrases() {
-  notice_phrases().each(lower_, [&](const Phrase& phrase, std::size_t at) {
-    const char* const here = lower_.data() + at;
+  notice_phrases().each(lower_, [&](SaysSet says, std::size_t begin, std::size_t end) {
     const auto behind = std::ranges::upper_bound(
-        lines_, here, {}, [](const Line& line) { return line.lower.data(); });
+        lines_, lower_.data() + begin, {}, [](const Line& line) { return line.lower.data(); });
     if (behind == lines_.begin()) return;
-    std::prev(behind)->says |= bit(phrase.says);
+    std::prev(behind)->says |= says;
     // What is said across the end of a line is said on both.
-    if (behind != lines_.end() && here + phrase.text.size() > behind->lower.data())
-      behind->says |= bit(phrase.says);
+    if (behind != lines_.end() && lower_.data() + end > behind->lower.data()) behind->says |= says;
   });
 }
 
-void Notice::cut_off_returned() {
-  const auto cut = [&](std::size_t line, std::size_t from) {
-    if (from < lines_.size()) {
-      const char* const begin = lines_[from].text.data();
-      returned_ = {begin, static_cast<std::size_t>(text_.data() + text_.size() - begin)};
-    }
-    lines_.resize(line);
+void Notice::cut(std::size_t line, std::size_t from) {
+  if (from < lines_.size()) {
+    const char* const begin = lines_[from].text.data();
+    returned_ = {begin, static_cast<std::size_t>(text_.data() + text_.size() - begin)};
+  }
+  lines_.resize(line);
+}
+
+bool Notice::begins_block(std::size_t line) const {
+  const auto is_field = [&](std::size_t i) {
+    return !field_name(without_quote(lines_[i].text)).empty();
   };
+  return is_field(line) && (line == 0 || !is_field(line - 1));
+}
+
+void Notice::cut_off_trace() {
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    if (begins_block(i) && block_at(std::span(lines_).subspan(i)) == Block::trace) return cut(i, i);
+  }
+}
+
+void Notice::cut_off_announced() {
   bool address_seen = false;
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     const Line& line = lines_[i];
-    const bool first = i == 0 || field_name(without_quote(lines_[i - 1].text)).empty();
-    if (first && !line.is_blank() && !field_name(without_quote(line.text)).empty()) {
-      const Block block = block_at(std::span(lines_).subspan(i));
-      if (block == Block::trace || (block == Block::quoted && address_seen)) return cut(i, i);
+    if (address_seen && begins_block(i) &&
+        block_at(std::span(lines_).subspan(i)) == Block::quoted) {
+      return cut(i, i);
     }
     if (line.says_any(bit(Says::copy)) && line.text.size() <= longest_separator) {
       const std::string_view content = trim(line.lower);
-      if (is_ruled(content) || (address_seen && announces(content))) return cut(i, i + 1);
+      if (is_ruled(content) || (address_seen && announces(content))) {
+        // What was cut off before is the returned message, and this was its announcement.
+        return returned_.empty() ? cut(i, i + 1) : lines_.resize(i);
+      }
     }
     address_seen = address_seen || line.text.contains('@');
   }

@@ -39,8 +39,14 @@ class Notice {
 
  private:
   void split();
+  void cut_off_trace();
+  void make_lower();
   void find_phrases();
-  void cut_off_returned();
+  void cut_off_announced();
+  // Keeps the lines before `line`; the returned message begins at the line `from`.
+  void cut(std::size_t line, std::size_t from);
+  // The line is the first of a run of fields.
+  [[nodiscard]] bool begins_block(std::size_t line) const;
 
   std::string text_, lower_;
   std::vector<Line> lines_;

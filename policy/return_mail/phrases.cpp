@@ -1,25 +1,24 @@
 #include "policy/return_mail/phrases.h"
 
+#include <map>
 #include <string>
-#include <vector>
 
 namespace postern::return_mail {
-namespace {
 
-classify::PhraseSet set_of(std::span<const Phrase> phrases) {
+Phrases::Phrases(std::span<const Phrase> phrases) {
+  std::map<std::string, SaysSet> merged;
+  for (const Phrase& phrase : phrases) merged[std::string(phrase.text)] |= bit(phrase.says);
   std::vector<std::string> texts;
-  texts.reserve(phrases.size());
-  for (const Phrase& phrase : phrases) texts.emplace_back(phrase.text);
-  return classify::PhraseSet(texts);
+  for (const auto& [text, says] : merged) {
+    texts.push_back(text);
+    says_.push_back(says);
+  }
+  set_ = classify::PhraseSet(texts);
 }
-
-}  // namespace
-
-Phrases::Phrases(std::span<const Phrase> phrases) : phrases_(phrases), set_(set_of(phrases)) {}
 
 SaysSet Phrases::all(std::string_view text) const {
   SaysSet set = 0;
-  each(text, [&](const Phrase& phrase, std::size_t) { set |= bit(phrase.says); });
+  each(text, [&](SaysSet says, std::size_t, std::size_t) { set |= says; });
   return set;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace postern::return_mail {
 
@@ -31,16 +32,18 @@ struct Phrase {
   Says says;
 };
 
-// Phrases with what they say, sought by the classifier's set matcher.
+// Phrases with what they say, sought by the classifier's set matcher. One that stands there twice
+// says both.
 class Phrases {
  public:
   explicit Phrases(std::span<const Phrase> phrases);
 
-  // Calls `found(phrase, position)` for each, in the order in which they end. `text`: lower case.
+  // Calls `found(what is said, begin, end)` for each, in the order in which they end. `text`: lower
+  // case.
   template <class Found>
   void each(std::string_view text, Found found) const {
-    set_.find(text, [&](std::uint32_t index, std::size_t begin, std::size_t) {
-      found(phrases_[index], begin);
+    set_.find(text, [&](std::uint32_t index, std::size_t begin, std::size_t end) {
+      found(says_[index], begin, end);
       return true;
     });
   }
@@ -48,7 +51,7 @@ class Phrases {
   [[nodiscard]] SaysSet all(std::string_view text) const;
 
  private:
-  std::span<const Phrase> phrases_;
+  std::vector<SaysSet> says_;
   classify::PhraseSet set_;
 };
 

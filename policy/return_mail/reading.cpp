@@ -26,18 +26,19 @@ using policy::ReturnType;
 constexpr std::size_t max_report = 256U << 10U;   // octets of the fields of a report
 constexpr std::size_t max_encoded = 128U << 10U;  // octets of a notice before it is decoded
 
-std::string with_plain_line_ends(std::string_view message) {
-  std::string out;
-  out.reserve(message.size());
-  for (std::size_t i = 0; i < message.size(); ++i) {
-    if (message[i] == '\0') continue;
-    if (message[i] != '\r') {
-      out += message[i];
-    } else if (i + 1 == message.size() || message[i + 1] != '\n') {
-      out += '\n';
-    }
+// Line ends are LF, and no NUL stands in it; `kept` holds the text where that takes a copy.
+std::string_view with_plain_line_ends(std::string_view message, std::string& kept) {
+  if (!message.contains('\r') && !message.contains('\0')) return message;
+  kept.reserve(message.size());
+  while (!message.empty()) {
+    const std::size_t end =
+        std::min(message.find_first_of(std::string_view("\r\0", 2)), message.size());
+    kept += message.substr(0, end);
+    message.remove_prefix(end);
+    if (message.starts_with('\r') && !message.starts_with("\r\n")) kept += '\n';
+    if (!message.empty()) message.remove_prefix(1);
   }
-  return out;
+  return kept;
 }
 
 std::string limited(std::string text, std::size_t limit) {
@@ -431,8 +432,8 @@ class Reader {
 }  // namespace
 
 Reading read(std::string_view message, const classify::Classifier& classifier) {
-  const std::string text = with_plain_line_ends(message.substr(0, max_read));
-  return Reader(text, classifier).run();
+  std::string kept;
+  return Reader(with_plain_line_ends(message.substr(0, max_read), kept), classifier).run();
 }
 
 }  // namespace postern::return_mail

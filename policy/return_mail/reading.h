@@ -1,5 +1,5 @@
 // Return mail: bounces, delays, receipts, complaints, automatic replies and requests to be left
-// alone, read from what their kinds have in common. docs/architecture.md, "Return mail".
+// alone, read from what their kinds have in common.
 #pragma once
 
 #include "policy/bounce.h"

@@ -149,6 +149,7 @@ class Finder {
       bool may_pass_blank = out.empty() || find_reply_code(out) == 0;
       const std::size_t last = std::min(lines_.size(), candidate.line + max_diagnostic_lines);
       for (std::size_t i = candidate.line + 1; i < last && !is_taken(i); ++i) {
+        if (lines_[i - 1].is_blank() && lines_[i].text.contains("----")) break;  // another section
         if (!lines_[i].is_blank()) {
           append(out, lines_[i].text);
         } else if (!out.empty() && (!may_pass_blank || !only_one)) {
