@@ -2,6 +2,7 @@
 // streams the store knows that it does not, which sources' folders are missing.
 #include "certs/certificate.h"
 #include "cli/output.h"
+#include "cli/return_mail_recorder.h"
 #include "cli/run.h"
 #include "cli/settings.h"
 #include "cli/verbs.h"
@@ -123,6 +124,10 @@ int check_config(const CheckConfigOptions& options) {
   }
   if (const auto problems = check_sources(*config); !problems.empty()) {
     say_problems(file, problems);
+    return exit_call;
+  }
+  if (const auto rules = ReturnMailRecorder::settings_of(*config); !rules) {
+    say(fmt::format("{}: return_path.rules: {}", file, rules.error().text));
     return exit_call;
   }
   say(file + ": ok");

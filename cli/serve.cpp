@@ -5,6 +5,7 @@
 #include "cli/copy_ledger.h"
 #include "cli/opt_out_writer.h"
 #include "cli/return_contexts.h"
+#include "cli/return_mail_recorder.h"
 #include "cli/run.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
@@ -121,13 +122,30 @@ int serve(const ServeOptions& options) {
   const StoreGauges gauges(registry, current_store, config->store_path);
   std::unique_ptr<web::Server> pages;
   OptOutWriter opt_outs(current_store, config->store_path);
+  const proxy::LinkKeySource link_keys = [&]() -> std::shared_ptr<const policy::LinkKeys> {
+    auto keys = opt_outs.link_keys();
+    return keys ? *std::move(keys) : nullptr;
+  };
+  ReturnContexts contexts(current_store, link_keys);
+  auto return_settings = ReturnMailRecorder::settings_of(*config);
+  if (!return_settings) {
+    log::error(return_settings.error().text);
+    return exit_call;
+  }
+  ReturnMailRecorder returns(
+      {.store = current_store, .links = link_keys, .contexts = contexts, .metrics = registry},
+      *std::move(return_settings));
   std::optional<SourceWatcher> watcher;
   const auto reload = [&]() -> std::optional<Config> {
     auto again = read_config(options);
-    if (!again) {
+    auto rules = again ? ReturnMailRecorder::settings_of(*again)
+                       : Result<ReturnMailRecorder::Settings>(fail(Errc::invalid, {}));
+    if (again && !rules) log::error(rules.error().text);
+    if (!rules) {
       log::error("the configuration stays as it was");
       return std::nullopt;
     }
+    returns.reload(*std::move(rules));
     if (again->store_path != config->store_path ||
         again->store_map_size != config->store_map_size || again->providers != config->providers) {
       log::warning("[store] and [[provider]] change with a restart only");
@@ -137,11 +155,6 @@ int serve(const ServeOptions& options) {
     if (watcher) watcher->reload(*again);
     return *std::move(again);
   };
-  const proxy::LinkKeySource link_keys = [&]() -> std::shared_ptr<const policy::LinkKeys> {
-    auto keys = opt_outs.link_keys();
-    return keys ? *std::move(keys) : nullptr;
-  };
-  ReturnContexts contexts(current_store, link_keys);
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
                                                 .reload = reload,
                                                 .every_second = [&] { keeper.look(); },
@@ -149,6 +162,7 @@ int serve(const ServeOptions& options) {
                                                            .ledger = &ledger,
                                                            .link_keys = link_keys,
                                                            .contexts = &contexts,
+                                                           .returns = &returns,
                                                            .metrics = &registry}});
   if (!server) {
     log::error(server.error().text);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "proxy/answered.h"
 #include "proxy/copies.h"
 #include "proxy/wire/data.h"
 
@@ -10,15 +11,11 @@
 #include <array>
 #include <utility>
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 namespace postern::proxy {
 
-namespace asio = boost::asio;
-using asio::awaitable;
+using boost::asio::awaitable;
 using wire::make_reply;
 using wire::Reply;
 
@@ -30,6 +27,8 @@ constexpr std::uint32_t most_recipients = 100;
 // What the upstream took, and the client may not have read our 250 for (DESIGN.md 6).
 constexpr std::chrono::hours on_record_unread{1};
 constexpr std::chrono::minutes longest_delivery{8};
+// For the mail to be read and put on record, which a compaction of the store may keep waiting.
+constexpr std::chrono::seconds longest_reading{60};
 
 bool is_trusted(const SessionSettings& settings, const IpAddress& peer) {
   return std::ranges::any_of(settings.trusted,
@@ -215,23 +214,22 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
   return mail;
 }
 
-// The answer comes from another thread.
 awaitable<Result<policy::ReturnVerdict>> ReturnSession::understand(policy::ReturnMail mail) {
-  return asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<policy::ReturnVerdict>)>(
-      [this](auto handler, policy::ReturnMail asked) {
-        using Handler = decltype(handler);
-        const auto executor = asio::get_associated_executor(handler);
-        auto waiting = std::make_shared<Handler>(std::move(handler));
-        context_.returns->take(
-            std::move(asked), [executor, waiting = std::move(waiting)](
-                                  Result<policy::ReturnVerdict> verdict) mutable {
-              asio::post(executor,
-                         [waiting = std::move(waiting), verdict = std::move(verdict)]() mutable {
-                           std::move (*waiting)(std::move(verdict));
-                         });
-            });
+  // Written by another thread, and read when that has answered.
+  const auto verdict = std::make_shared<policy::ReturnVerdict>();
+  const auto done = co_await answered(
+      [&](Answer answer) {
+        context_.returns->take(std::move(mail),
+                               [verdict, answer](Result<policy::ReturnVerdict> understood) {
+                                 if (!understood)
+                                   return answer(std::unexpected(std::move(understood).error()));
+                                 *verdict = *std::move(understood);
+                                 answer({});
+                               });
       },
-      asio::use_awaitable, std::move(mail));
+      longest_reading);
+  if (!done) co_return std::unexpected(done.error());
+  co_return std::move(*verdict);
 }
 
 // Where the upstream refuses it for good, nobody can be told: the mail is read and on record.

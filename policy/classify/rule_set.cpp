@@ -101,32 +101,38 @@ void RuleSet::add_host(std::uint32_t rule, std::string_view host, Fragments& fra
   phrases_.push_back({.rule = rule, .role = Role::mta, .fragments = 1});
 }
 
-bool RuleSet::fits(const Use& use, std::string_view text, std::size_t begin,
-                   std::size_t end) const {
-  if (phrases_[use.phrase].role == Role::mta) {
-    return stands_as_host(text, begin, end, use.whole_host);
-  }
-  if (!use.open_left && !begins_word(text, begin, end)) return false;
-  if (!use.open_right && !ends_word(text, begin, end)) return false;
-  return use.open_left || use.open_right || !within_host_name(text, begin, end);
+bool RuleSet::fits(const Use& use, const Place& place) const {
+  if (phrases_[use.phrase].role == Role::mta) return use.whole_host ? place.host : place.domain;
+  if (!use.open_left && !place.begins) return false;
+  if (!use.open_right && !place.ends) return false;
+  return use.open_left || use.open_right || !place.in_host_name;
 }
 
 void RuleSet::find(std::string_view text, bool hosts_only, std::vector<Met>& met) const {
+  if (text.empty()) return;
   std::vector<Seen> seen;
-  std::size_t looked_at = 0;
+  // How many fragments of each phrase may have been met: a later one alone is nothing.
+  std::vector<std::uint16_t> reached(phrases_.size());
   set_.find(text, [&](std::uint32_t fragment, std::size_t begin, std::size_t end) {
+    const Place place{.begins = begins_word(text, begin, end),
+                      .ends = ends_word(text, begin, end),
+                      .in_host_name = within_host_name(text, begin, end),
+                      .host = stands_as_host(text, begin, end, true),
+                      .domain = stands_as_host(text, begin, end, false)};
     for (const Use& use : uses_[fragment]) {
       const Phrase& phrase = phrases_[use.phrase];
-      if (hosts_only && phrase.role != Role::mta) continue;
-      if (!fits(use, text, begin, end)) continue;
+      if (use.index > reached[use.phrase]) continue;
+      if ((hosts_only && phrase.role != Role::mta) || !fits(use, place)) continue;
       if (phrase.fragments == 1) {
         met.push_back({phrase.rule, phrase.role, phrase.length, static_cast<std::uint32_t>(begin)});
       } else {
+        reached[use.phrase] =
+            std::max(reached[use.phrase], static_cast<std::uint16_t>(use.index + 1));
         seen.push_back({use.phrase, use.index, static_cast<std::uint32_t>(begin),
                         static_cast<std::uint32_t>(end)});
       }
     }
-    return ++looked_at < max_seen;
+    return met.size() + seen.size() < max_seen;
   });
   join(seen, met);
 }

@@ -48,6 +48,13 @@ class RuleSet {
     bool open_right = false;
     bool whole_host = false;
   };
+  struct Place {  // what stands around an occurrence
+    bool begins = false;
+    bool ends = false;
+    bool in_host_name = false;
+    bool host = false;
+    bool domain = false;
+  };
   struct Seen {
     std::uint32_t phrase;
     std::uint16_t index;
@@ -64,8 +71,7 @@ class RuleSet {
 
   void add(std::uint32_t rule, Role role, std::string_view phrase, Fragments& fragments);
   void add_host(std::uint32_t rule, std::string_view host, Fragments& fragments);
-  [[nodiscard]] bool fits(const Use& use, std::string_view text, std::size_t begin,
-                          std::size_t end) const;
+  [[nodiscard]] bool fits(const Use& use, const Place& place) const;
   void find(std::string_view text, bool hosts_only, std::vector<Met>& met) const;
   void join(std::vector<Seen>& seen, std::vector<Met>& met) const;
   [[nodiscard]] bool applies(const Rule& rule, std::span<const Met> met,

@@ -89,7 +89,6 @@ class Place {
         before_ = strip_end(before_.substr(0, before_.size() - type.size()), " \t");
     }
     front_ = without_number(strip_begin(before_, bullets));
-    name_ = front_;
   }
 
   [[nodiscard]] Evidence weigh() const {
@@ -136,7 +135,10 @@ class Place {
     const auto grade = [&](Weight introduced, Weight alone) {
       return Evidence{introduced_ ? introduced : alone, true, false};
     };
-    if (after_.empty()) return grade(Weight::listed, linked_ ? Weight::none : Weight::hint);
+    if (after_.empty()) {
+      return is_contact() ? Evidence{}
+                          : grade(Weight::listed, linked_ ? Weight::none : Weight::hint);
+    }
     if (after_.starts_with(':') || after_.starts_with("...")) {
       return grade(Weight::labelled,
                    bracketed_ || says_failure_near() ? Weight::labelled : Weight::hint);
@@ -147,6 +149,17 @@ class Place {
       return grade(Weight::listed, Weight::hint);
     }
     return grade(Weight::sentence, Weight::none);
+  }
+
+  // "If you have questions, write to", in the line above that is not blank.
+  [[nodiscard]] bool is_contact() const {
+    for (std::size_t i = at_; i > 0 && at_ - i < 3; --i) {
+      const auto& line = lines_[i - 1];
+      if (line.is_blank()) continue;
+      return std::ranges::any_of(words_of_contact(),
+                                 [&](std::string_view word) { return line.lower.contains(word); });
+    }
+    return false;
   }
 
   // "Name of Somebody <a@example.com>" and nothing else on the line.
@@ -195,7 +208,7 @@ class Place {
   std::size_t at_;
   const Notice::Line& line_;
   bool introduced_;
-  std::string_view before_, after_, front_, name_;
+  std::string_view before_, after_, front_;
   bool bracketed_ = false;
   bool linked_ = false;  // "mailto:" stands before it
 };

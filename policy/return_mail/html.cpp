@@ -105,7 +105,10 @@ class Reducer {
     const bool closes = inside.starts_with('/');
     rest_.remove_prefix(end + 1);
     if (element == "pre") preformatted_ = !closes;
-    if (!closes && has(hidden_elements, element)) return skip_past("</" + element);
+    if (!closes && has(hidden_elements, element)) {
+      skip_past("</" + element);
+      return skip_past(">");
+    }
     if (has(block_elements, element)) {
       out_ += '\n';
     } else if (has(paragraph_elements, element)) {

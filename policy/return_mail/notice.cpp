@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 namespace postern::return_mail {
@@ -97,15 +98,15 @@ void Notice::split() {
 }
 
 void Notice::find_phrases() {
-  std::size_t line = 0;
   notice_phrases().each(lower_, [&](const Phrase& phrase, std::size_t at) {
     const char* const here = lower_.data() + at;
-    while (line + 1 < lines_.size() && lines_[line + 1].lower.data() <= here) ++line;
-    if (!lines_.empty()) lines_[line].says |= bit(phrase.says);
+    const auto behind = std::ranges::upper_bound(
+        lines_, here, {}, [](const Line& line) { return line.lower.data(); });
+    if (behind == lines_.begin()) return;
+    std::prev(behind)->says |= bit(phrase.says);
     // What is said across the end of a line is said on both.
-    if (line + 1 < lines_.size() && here + phrase.text.size() > lines_[line + 1].lower.data()) {
-      lines_[line + 1].says |= bit(phrase.says);
-    }
+    if (behind != lines_.end() && here + phrase.text.size() > behind->lower.data())
+      behind->says |= bit(phrase.says);
   });
 }
 

@@ -1,17 +1,23 @@
 #include "policy/return_mail/phrases.h"
 
-namespace postern::return_mail {
+#include <string>
+#include <vector>
 
-PhraseSet::PhraseSet(std::span<const Phrase> phrases)
-    : phrases_(phrases), next_(phrases.size() + 1) {
-  for (std::size_t i = 0; i < phrases.size(); ++i) {
-    auto& first = first_.at(slot(phrases[i].text.data()));
-    next_[i + 1] = first;
-    first = static_cast<std::uint16_t>(i + 1);
-  }
+namespace postern::return_mail {
+namespace {
+
+classify::PhraseSet set_of(std::span<const Phrase> phrases) {
+  std::vector<std::string> texts;
+  texts.reserve(phrases.size());
+  for (const Phrase& phrase : phrases) texts.emplace_back(phrase.text);
+  return classify::PhraseSet(texts);
 }
 
-SaysSet PhraseSet::all(std::string_view text) const {
+}  // namespace
+
+Phrases::Phrases(std::span<const Phrase> phrases) : phrases_(phrases), set_(set_of(phrases)) {}
+
+SaysSet Phrases::all(std::string_view text) const {
   SaysSet set = 0;
   each(text, [&](const Phrase& phrase, std::size_t) { set |= bit(phrase.says); });
   return set;

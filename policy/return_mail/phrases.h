@@ -1,12 +1,12 @@
-// Many phrases sought in one pass over a text.
+// The words of notices, and what they say.
 #pragma once
 
-#include <array>
+#include "policy/classify/phrase_set.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace postern::return_mail {
 
@@ -27,46 +27,34 @@ using SaysSet = std::uint16_t;  // bits by number
 }
 
 struct Phrase {
-  std::string_view text;  // lower case, blanks single, 3 octets or more
+  std::string_view text;  // lower case, blanks single
   Says says;
 };
 
-// Phrases by a hash of their first octets: a look at a table for each octet of the text, and a
-// comparison where one may begin.
-class PhraseSet {
+// Phrases with what they say, sought by the classifier's set matcher.
+class Phrases {
  public:
-  explicit PhraseSet(std::span<const Phrase> phrases);
+  explicit Phrases(std::span<const Phrase> phrases);
 
-  // Calls `found(phrase, position)` for each, in the order of positions. `text`: lower case.
+  // Calls `found(phrase, position)` for each, in the order in which they end. `text`: lower case.
   template <class Found>
   void each(std::string_view text, Found found) const {
-    for (std::size_t at = 0; at + prefix <= text.size(); ++at) {
-      for (auto next = first_[slot(text.data() + at)]; next != 0; next = next_[next]) {
-        const Phrase& phrase = phrases_[next - 1U];
-        if (text.substr(at).starts_with(phrase.text)) found(phrase, at);
-      }
-    }
+    set_.find(text, [&](std::uint32_t index, std::size_t begin, std::size_t) {
+      found(phrases_[index], begin);
+      return true;
+    });
   }
   // Everything that is said somewhere in `text`.
   [[nodiscard]] SaysSet all(std::string_view text) const;
 
  private:
-  static constexpr std::size_t prefix = 3;
-  static constexpr std::size_t slots = 8192;
-  static std::size_t slot(const char* text) {
-    const auto octet = [&](std::size_t i) {
-      return std::uint32_t{static_cast<unsigned char>(text[i])};
-    };
-    return ((octet(0) << 16U | octet(1) << 8U | octet(2)) * 0x9E3779B1U) >> 19U;
-  }
   std::span<const Phrase> phrases_;
-  std::array<std::uint16_t, slots> first_{};  // number of a phrase from 1; 0: none
-  std::vector<std::uint16_t> next_;           // by number: the next of the same slot
+  classify::PhraseSet set_;
 };
 
 // Those of words.cpp: of a notice's text and of its subject.
-[[nodiscard]] const PhraseSet& notice_phrases();
-[[nodiscard]] const PhraseSet& subject_phrases();
+[[nodiscard]] const Phrases& notice_phrases();
+[[nodiscard]] const Phrases& subject_phrases();
 
 // Words that an address may follow as its label, "Failed recipient:"; and those of labels of other
 // addresses. Lower case.
@@ -75,5 +63,7 @@ class PhraseSet {
 // Words right before an address that was not written to: "contact postmaster@example.com". Lower
 // case.
 [[nodiscard]] std::span<const std::string_view> words_before_others();
+// In the line above an address that may be asked. Lower case.
+[[nodiscard]] std::span<const std::string_view> words_of_contact();
 
 }  // namespace postern::return_mail

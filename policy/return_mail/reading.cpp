@@ -165,6 +165,7 @@ class Reader {
     finding.diagnostic = std::move(fields.diagnostic);
     finding.remote_mta = std::move(fields.remote_mta);
     complete(finding);
+    if (finding.status.empty()) finding.status = find_status(finding.diagnostic);
     if (finding.recipient.empty()) finding.recipient = std::move(fields.actual);
     if (finding.recipient.empty()) return;
     finding.type = type_of_report(finding);

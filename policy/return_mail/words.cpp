@@ -668,20 +668,27 @@ constexpr auto before_others = std::to_array<std::string_view>(
      "e-mail",   "email",        "at",   "forward",   "visit",   "originator",
      "reply to", "ask",          "mail", "subscriber"});
 
+// In the line above an address that may be asked.
+constexpr auto contact = std::to_array<std::string_view>(
+    {"contact", "send mail", "send e-mail", "send an e-mail", "send email", "send an email",
+     "send a message", "write to", "reply to", "assistance", "question", "for help", "kontaktieren",
+     "wenden sie sich", "contactez", "contacter", "póngase en contacto", "お問い合わせ", "联系"});
+
 }  // namespace
 
-const PhraseSet& notice_phrases() {
-  static const PhraseSet set(notice_words);
+const Phrases& notice_phrases() {
+  static const Phrases set(notice_words);
   return set;
 }
 
-const PhraseSet& subject_phrases() {
-  static const PhraseSet set(subject_words);
+const Phrases& subject_phrases() {
+  static const Phrases set(subject_words);
   return set;
 }
 
 std::span<const std::string_view> recipient_labels() { return labels; }
 std::span<const std::string_view> other_labels() { return others; }
+std::span<const std::string_view> words_of_contact() { return contact; }
 std::span<const std::string_view> words_before_others() { return before_others; }
 
 }  // namespace postern::return_mail

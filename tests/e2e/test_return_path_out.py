@@ -147,11 +147,11 @@ def test_what_a_client_says_of_reports_stays(new_gate, upstream):
 
 
 def test_a_bounce_of_postfix_comes_to_the_address_and_names_the_recipient(new_gate, new_postfix, upstream):
-    """Its domain's MX is played by `upstream`."""
-    home = f"smtp:[{upstream.address[0]}]:{upstream.address[1]}"
-    behind = new_postfix(settings=f"relay_domains = gone.example\n"
-                                  f"transport_maps = inline:{{ {{gone.example = error:5.1.1 no such user}}, "
-                                  f"{{bounce.test = {home}}} }}\n")
+    """The return domain's MX is played by `upstream`, that of the recipient by `remote`."""
+    remote = FakeUpstream(RCPT=b"550 5.1.1 no such user\r\n")
+    hosts = {"gone.example": remote, "bounce.test": upstream}
+    routes = ", ".join(f"{{{domain} = smtp:[127.0.0.1]:{host.address[1]}}}" for domain, host in hosts.items())
+    behind = new_postfix(settings=f"relay_domains = gone.example\ntransport_maps = inline:{{ {routes} }}\n")
     gate = new_gate(behind.address, more=RETURNS).start()
     with Client(gate.address) as client:
         assert client.deliver(["Jane+Spring@gone.example"], letter("lost")).code == 250
@@ -161,6 +161,7 @@ def test_a_bounce_of_postfix_comes_to_the_address_and_names_the_recipient(new_ga
     assert read_token(to.decode()).kind == "bounce"
     assert b"Original-Recipient: rfc822;Jane+Spring@gone.example" in report.content
     assert b"Status: 5.1.1" in report.content
+    remote.stop()
 
 
 def test_late_refusals_are_reported_to_the_sender_itself(new_gate):
