@@ -99,32 +99,32 @@ def speed(options, folder):
 
 
 def worst(options, folder):
-    """Each input in a process of its own; what a process costs that reads next to nothing is taken off."""
+    """Each input in a process of its own, by its CPU time, whatever else the machine does; what a process costs that reads next
+    to nothing is taken off."""
     place = folder / "hostile"
     place.mkdir()
     (place / "nothing").write_bytes(b"Subject: nothing\r\n\r\n")
 
-    def measured(name):
-        runs = [Run([str(options.gate), "dsn", name], place) for _ in range(options.tries)]
-        return median(run.seconds for run in runs), max(run.memory for run in runs)
+    def measured(name, tries):
+        runs = [Run([str(options.gate), "dsn", name], place) for _ in range(tries)]
+        return median(run.cpu for run in runs), median(run.memory for run in runs)
 
-    time_of_none, memory_of_none = measured("nothing")
+    time_of_none, memory_of_none = measured("nothing", 9)
     rows = []
     for name, octets in inputs():
         (place / "input").write_bytes(octets)
-        seconds, memory = measured("input")
-        rows.append((seconds - time_of_none, memory - memory_of_none, name))
+        cpu, memory = measured("input", 1)
+        if cpu - time_of_none > MOST_TIME / 2:  # it may have been disturbed
+            cpu, memory = measured("input", options.tries)
+        rows.append((cpu - time_of_none, memory - memory_of_none, name))
     rows.sort(reverse=True)
     over = [row for row in rows if row[0] > MOST_TIME or row[1] > MOST_MEMORY]
-    shown = over + [row for row in rows if row not in over][:options.show]
-    most = max(row[1] for row in rows)
-    print(f"\n{len(rows)} hostile inputs of 1 MiB, each in a process of its own ({time_of_none * 1000:.0f} ms and "
+    print(f"\n{len(rows)} hostile inputs of 1 MiB, each in a process of its own ({time_of_none * 1000:.0f} ms of CPU and "
           f"{memory_of_none / 2**20:.0f} MiB of a process with nothing to read taken off);")
     print(f"slowest {rows[0][0] * 1000:.0f} ms, median {median(row[0] for row in rows) * 1000:.0f} ms; most memory "
-          f"{most / 2**20:.0f} MiB")
-    for seconds, memory, name in shown:
-        note = "  OVER" if (seconds, memory, name) in over else ""
-        print(f"{seconds * 1000:>8.1f} ms{memory / 2**20:>8.1f} MiB  {name}{note}")
+          f"{max(row[1] for row in rows) / 2**20:.0f} MiB")
+    for row in over + [row for row in rows if row not in over][:options.show]:
+        print(f"{row[0] * 1000:>8.1f} ms{row[1] / 2**20:>8.1f} MiB  {row[2]}{'  OVER' if row in over else ''}")
     if over:
         raise Failure(f"{len(over)} inputs take more than {MOST_TIME * 1000:.0f} ms or {MOST_MEMORY >> 20} MiB")
 
