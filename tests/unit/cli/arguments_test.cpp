@@ -96,7 +96,7 @@ TEST_CASE(
   };
   for (const auto& [arguments, says] : {
            Case{{"frob"}, "'frob' is no verb; there are: serve, sink, check-config, check, show"},
-           Case{{"reactivate", "a@x"}, "'reactivate' is no verb"},
+           Case{{"reactivate"}, "ADDRESS is required"},
            Case{{"a\x1b[31m"}, "'a\\x1b[31m' is no verb"},
            Case{{"--store", "d"}, "subcommand is required"},
            Case{{"check"}, "ADDRESS is required"},

@@ -181,7 +181,7 @@ TEST_CASE("return-mail: listed, shown without controls, and not known") {
   CHECK(object.at("type") == "unknown");
   const auto shown = postern_run({"return-mail", "show", "1", "--store", store});
   CHECK(shown.status == 0);
-  CHECK(has(shown.out, "\nSubject: hm\n\nred \\x1B[31m\n"));
+  CHECK(has(shown.out, "\nSubject: hm\n\nred \\x1b[31m\n"));
   const auto whole =
       boost::json::parse(postern_run({"return-mail", "show", "1", "--json", "--store", store}).out);
   CHECK(whole.at("whole") == false);
