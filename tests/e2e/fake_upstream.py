@@ -6,6 +6,7 @@ that; Trickle(octets) sends them one by one; a function of the command's line re
 answer. Whatever has no entry is answered as a plain MTA would.
 """
 
+import contextlib
 import select
 import socket
 import threading
@@ -17,6 +18,10 @@ HANG = object()
 CLOSE = object()
 
 EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
+
+# For MTAs whose recipients are refused here: we take DATA without a recipient, and an MTA that had sent that ahead would
+# be told that its message was taken. Without DSN, reports about successes are theirs to write.
+STEP_BY_STEP = ("8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 
 USUAL = {
     "GREETING": b"220 upstream.test ESMTP\r\n",
@@ -89,6 +94,9 @@ class FakeUpstream:
 
     def stop(self):
         self._stopping.set()
+        # A thread that waits in accept() would wait on, and might take what comes to whoever gets the descriptor next.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def pause(self):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import mta_roots  # noqa: E402
 from bounce_ways import PERMANENT, SLOW, WARNED, WAYS, letter  # noqa: E402
-from fake_upstream import EXTENSIONS, FakeUpstream  # noqa: E402
+from fake_upstream import STEP_BY_STEP, FakeUpstream  # noqa: E402
 from foreign_mta import MTAS, UNKNOWN  # noqa: E402
 from name_server import NameServer  # noqa: E402
 from postfix import SMTPD, Postfix  # noqa: E402
@@ -150,8 +150,7 @@ class Bench:
             return by_name.get(local)
 
         self.next_hop.answers = {"RCPT": rcpt, **answers}
-        extensions = [one for one in EXTENSIONS if one != "DSN" and not one.startswith("SIZE")]
-        self.next_hop.extensions = [*extensions, f"SIZE {way.size_limit or 10_485_760}"]
+        self.next_hop.extensions = [*STEP_BY_STEP, f"SIZE {way.size_limit or 10_485_760}"]
         if way.down:
             self.next_hop.pause()
 

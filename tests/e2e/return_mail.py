@@ -65,7 +65,10 @@ def give_back(gate, address, message, sender=""):
     with Client(return_address(gate), "mx.remote.test") as client:
         assert client.ask(f"MAIL FROM:<{sender}>").code == 250
         reply = client.ask(f"RCPT TO:<{address}>")
-        return client.data(message) if reply.code == 250 else reply
+        if reply.code == 250:
+            reply = client.data(message)
+        client.ask("QUIT")  # so that the gate knows that its answer was read
+        return reply
 
 
 def report(recipient, to, returned=b"", status="5.1.1", diagnostic="550 5.1.1 no such user here", action="failed"):
