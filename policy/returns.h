@@ -53,8 +53,9 @@ struct ReturnVerdict {
 struct SessionRefusal {
   CanonicalAddress recipient;
   std::string stream;
-  std::string sender;  // the client's reverse-path
-  std::string reply;   // the upstream's, codes and all, lines joined by a blank
+  std::string sender;   // the client's reverse-path
+  std::string reply;    // the upstream's, codes and all, lines joined by a blank
+  bool at_rcpt = true;  // otherwise of the message, which had this recipient alone
   Time time{};
 };
 

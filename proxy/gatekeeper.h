@@ -56,7 +56,7 @@ class RecipientCheck {
   virtual void refused_upstream(const policy::CanonicalAddress& /*recipient*/,
                                 const policy::Stream& /*stream*/,
                                 const policy::Mailbox& /*reverse_path*/,
-                                const wire::Reply& /*reply*/) {}
+                                const wire::Reply& /*reply*/, bool /*at_rcpt*/) {}
   // A transaction is over: its verdicts that came true, one at least. `time` is not set.
   virtual void ended(policy::Passages /*passages*/) {}
 };
@@ -103,7 +103,8 @@ class Gatekeeper final : public RecipientCheck {
     return std::exchange(verdict_, std::nullopt);
   }
   void refused_upstream(const policy::CanonicalAddress& recipient, const policy::Stream& stream,
-                        const policy::Mailbox& reverse_path, const wire::Reply& reply) override;
+                        const policy::Mailbox& reverse_path, const wire::Reply& reply,
+                        bool at_rcpt) override;
   void ended(policy::Passages passages) override;
 
  private:

@@ -44,14 +44,21 @@ Judgement Classifier::judge(const Evidence& evidence) const {
   // Whoever reports speaks for himself where nobody else was asked.
   const std::string host =
       normal_text(evidence.remote_mta.empty() ? evidence.reporting_mta : evidence.remote_mta);
-  const Rule* rule = rules_->decide(
-      {.text = text, .host = host, .status = status, .reply = reply_code(diagnostic)});
+  const auto reply = reply_code(diagnostic);
+  const Rule* rule = rules_->decide({.text = text, .host = host, .status = status, .reply = reply});
   Judgement judgement;
   if (status) judgement.status = to_string(*status);
   if (rule == nullptr) return judgement;
   judgement.reason = rule->reason;
-  judgement.bounce_class = policy::class_of(rule->reason);
+  if (rule->unless_rcpt && reply != 0) {
+    auto command = evidence.command;
+    if (command == Command::unknown) command = command_of(diagnostic);
+    if (command != Command::rcpt) judgement.reason = *rule->unless_rcpt;
+    judgement.wants_command = command == Command::unknown;
+  }
+  judgement.bounce_class = policy::class_of(judgement.reason);
   judgement.rule = rule->name;
+  judgement.certain = rule->tier < Tier::weak;
   return judgement;
 }
 

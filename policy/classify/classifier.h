@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "policy/bounce.h"
+#include "policy/classify/command.h"
 
 #include <memory>
 #include <string>
@@ -19,15 +20,18 @@ struct Evidence {
                                   // 16 KiB count
   std::string_view remote_mta{};  // the host that said it
   std::string_view reporting_mta{};
-  std::string_view action{};  // of the report: "failed", ...
+  std::string_view action{};           // of the report: "failed", ...
+  Command command = Command::unknown;  // that it answers; unknown: as the diagnostic tells it
 };
 
 struct Judgement {
   policy::BounceReason reason = policy::BounceReason::undefined;
   policy::BounceClass bounce_class = policy::BounceClass::soft;
-  std::string status;  // the code that counts: of the field, or the more specific one that stands
-                       // in the diagnostic; empty: none
-  std::string rule;    // name of the rule that decided; empty: none
+  std::string status;    // the code that counts: of the field, or the more specific one that stands
+                         // in the diagnostic; empty: none
+  std::string rule;      // name of the rule that decided; empty: none
+  bool certain = false;  // what decided says something by itself: a phrase, or a specific code
+  bool wants_command = false;  // were it known that RCPT was refused, the reason would be another
 };
 
 class RuleSet;

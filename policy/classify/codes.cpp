@@ -128,8 +128,9 @@ std::optional<EnhancedCode> counting_code(std::string_view field, std::string_vi
       if (!best || code.detail() > best->detail()) best = code;
     }
   };
-  weigh(enhanced_codes(field));
   weigh(enhanced_codes(diagnostic));
+  // A reporter that got no such code makes one of the reply's three digits.
+  weigh(enhanced_codes(field));
   return best;
 }
 

@@ -5,6 +5,7 @@
 #include "policy/classify/codes.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct Rule {
   std::vector<std::string> mta;      // hosts and "*.domain"; found in the text too
   std::vector<CodePattern> status;
   std::vector<CodePattern> reply;
+  // The reason instead, where a server's reply said it to another command than RCPT.
+  std::optional<policy::BounceReason> unless_rcpt;
 };
 
 }  // namespace postern::classify

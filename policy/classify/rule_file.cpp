@@ -80,23 +80,19 @@ void read_codes(Section& section, std::string_view key, std::string_view allowed
   });
 }
 
-void read_reason(Section& section, policy::BounceReason& out) {
+// Nothing where the key is not there, or is no reason.
+std::optional<policy::BounceReason> read_reason(Section& section, std::string_view key) {
   std::string word;
-  if (!section.text("reason", word)) {
-    return section.problem(section.line("reason"), "reason", "a rule needs a reason, in quotes");
-  }
-  const auto reason = policy::parse_bounce_reason(word);
-  if (reason) {
-    out = *reason;
-    return;
-  }
+  if (!section.text(key, word)) return std::nullopt;
+  if (const auto reason = policy::parse_bounce_reason(word)) return reason;
   std::vector<std::string_view> words;
   for (std::uint8_t i = 0; i < policy::bounce_reasons; ++i) {
     words.push_back(policy::to_string(static_cast<policy::BounceReason>(i)));
   }
   section.problem(
-      section.line("reason"), "reason",
+      section.line(key), key,
       fmt::format("\"{}\" is no reason; allowed: {}", printable(word, 60), fmt::join(words, " ")));
+  return std::nullopt;
 }
 
 // Where the file names none: what the conditions say.
@@ -112,7 +108,11 @@ void read_rule(Section& section, Rule& rule) {
   if (!section.text("name", rule.name) || rule.name.empty()) {
     section.problem(section.line("name"), "name", "a rule needs a name, in quotes");
   }
-  read_reason(section, rule.reason);
+  if (!section.has("reason")) {
+    section.problem(section.line("reason"), "reason", "a rule needs a reason, in quotes");
+  }
+  rule.reason = read_reason(section, "reason").value_or(rule.reason);
+  rule.unless_rcpt = read_reason(section, "unless_rcpt");
   read_phrases(section, "text", rule.text);
   read_phrases(section, "with", rule.with);
   read_phrases(section, "without", rule.without);

@@ -400,19 +400,44 @@ class Reader {
     finding.diagnostic = limited(to_utf8(finding.diagnostic, {}), max_diagnostic);
     if (finding.remote_mta.empty()) finding.remote_mta = find_host(finding.diagnostic);
     if (finding.type != ReturnType::bounce && finding.type != ReturnType::delayed) return;
-    auto judgement = classifier_.judge({finding.status, finding.diagnostic, finding.remote_mta,
-                                        reading_.reporting_mta, finding.action});
+    classify::Evidence evidence{.status = finding.status,
+                                .diagnostic = finding.diagnostic,
+                                .remote_mta = finding.remote_mta,
+                                .reporting_mta = reading_.reporting_mta,
+                                .action = finding.action};
+    auto judgement = classifier_.judge(evidence);
+    if (judgement.wants_command) {
+      evidence.command = command_of(finding);
+      judgement = classifier_.judge(evidence);
+    }
     // The rest of the notice may say why.
-    if (judgement.reason == policy::BounceReason::undefined && reading_.findings.size() == 1 &&
-        notice_) {
-      auto other = classifier_.judge({finding.status, notice_->text(), finding.remote_mta,
-                                      reading_.reporting_mta, finding.action});
-      if (other.reason != policy::BounceReason::undefined) judgement = std::move(other);
+    if (!judgement.certain && reading_.findings.size() == 1) {
+      evidence.diagnostic = notice().text();
+      auto other = classifier_.judge(evidence);
+      const bool undefined = judgement.reason == policy::BounceReason::undefined;
+      if (other.certain || undefined) judgement = std::move(other);
     }
     if (!judgement.status.empty()) finding.status = std::move(judgement.status);
-    if (finding.type != ReturnType::bounce) return;
     finding.reason = judgement.reason;
-    finding.bounce_class = judgement.bounce_class;
+    if (finding.type == ReturnType::bounce) finding.bounce_class = judgement.bounce_class;
+  }
+
+  // Elsewhere in the notice than beside the reply.
+  [[nodiscard]] classify::Command command_of(const Finding& finding) {
+    std::string_view said = finding.diagnostic;
+    said = said.substr(0, said.find('\n'));
+    return classify::command_of(paragraph_of(finding), said);
+  }
+
+  // Of several recipients each has its own lines in the notice.
+  [[nodiscard]] std::string_view paragraph_of(const Finding& finding) {
+    const std::string_view text = notice().text();
+    if (reading_.findings.size() == 1) return text;
+    const auto at = text.find(finding.recipient);
+    if (finding.recipient.empty() || at == std::string_view::npos) return {};
+    const auto begin = text.rfind("\n\n", at);
+    const auto from = begin == std::string_view::npos ? 0 : begin;
+    return text.substr(from, text.find("\n\n", at) - from);
   }
 
   const classify::Classifier& classifier_;

@@ -23,7 +23,7 @@ inline constexpr std::size_t max_returned_header = 64U << 10U;  // octets
 struct Finding {
   policy::ReturnType type = policy::ReturnType::unknown;
   std::optional<policy::BounceClass> bounce_class;  // of a bounce
-  std::optional<policy::BounceReason> reason;       // of a bounce
+  std::optional<policy::BounceReason> reason;       // of a bounce or a delay
   // As the sender knew it (RFC 3464 section 2.3.1); of an automatic reply and a request to be left
   // alone: who wrote it.
   std::string recipient;

@@ -34,7 +34,10 @@ void check(const return_mail::Finding& finding) {
   // An address, or nothing.
   require(finding.recipient.empty() || finding.recipient.contains('@'));
   require(finding.status.empty() || return_mail::find_status(finding.status) == finding.status);
-  require(finding.reason.has_value() == (finding.type == postern::policy::ReturnType::bounce));
+  using postern::policy::ReturnType;
+  require(finding.bounce_class.has_value() == (finding.type == ReturnType::bounce));
+  require(finding.reason.has_value() ==
+          (finding.type == ReturnType::bounce || finding.type == ReturnType::delayed));
 }
 
 // Encodings aside, a code that is told stands in the mail.

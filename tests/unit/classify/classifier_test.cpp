@@ -55,13 +55,17 @@ std::vector<Case> cases() {
   return all;
 }
 
+// Said in answer to RCPT, unless it says otherwise.
 classify::Judgement judge(const Classifier& classifier, std::string_view said,
                           std::string_view status = {}, std::string_view host = {}) {
-  return classifier.judge({.status = status,
-                           .diagnostic = said,
-                           .remote_mta = host,
-                           .reporting_mta = {},
-                           .action = "failed"});
+  const auto told = classify::command_of(said);
+  return classifier.judge(
+      {.status = status,
+       .diagnostic = said,
+       .remote_mta = host,
+       .reporting_mta = {},
+       .action = "failed",
+       .command = told == classify::Command::unknown ? classify::Command::rcpt : told});
 }
 
 std::string reason_of(std::string_view said, std::string_view status = {}) {
@@ -85,6 +89,47 @@ TEST_CASE("what servers say, and what it means") {
                   "cases.txt:" << one.line << ": " << one.said << " -> " << got.rule);
     CHECK(got.bounce_class == class_of(got.reason));
   }
+}
+
+TEST_CASE("what a filter says after the message is not about the mailbox") {
+  const auto said = [](classify::Command command, std::string_view diagnostic,
+                       std::string_view status) {
+    return std::string(to_string(Classifier::built_in()
+                                     .judge({.status = status,
+                                             .diagnostic = diagnostic,
+                                             .remote_mta = {},
+                                             .reporting_mta = {},
+                                             .action = "failed",
+                                             .command = command})
+                                     .reason));
+  };
+  using classify::Command;
+  CHECK(said(Command::rcpt, "550 user unknown", "") == "user-unknown");
+  CHECK(said(Command::data, "550 user unknown", "") == "policy");
+  CHECK(said(Command::unknown, "550 user unknown", "5.0.0") == "policy");
+  // The code says it whatever was asked; and so does who knows the mailboxes and gives no reply.
+  CHECK(said(Command::data, "550 5.1.1 user unknown", "") == "user-unknown");
+  CHECK(said(Command::unknown, "user unknown", "") == "user-unknown");
+  CHECK(said(Command::unknown, "550 user unknown (in reply to RCPT TO command)", "") ==
+        "user-unknown");
+  CHECK(said(Command::unknown, "550 user unknown (in reply to end of DATA command)", "") ==
+        "policy");
+}
+
+TEST_CASE("the command that was refused, as reporters tell it") {
+  using classify::Command;
+  using classify::command_of;
+  CHECK(command_of(">>> RCPT To:<a@b.example>\n<<< 550 no") == Command::rcpt);
+  CHECK(command_of("-----server message\n550 no\n-----SMTP command\nDATA\n", "550 no") ==
+        Command::data);
+  CHECK(command_of(">>> DATA\n<<< 550 no\n<<< 503 5.0.0 Need RCPT (recipient)\n", "550 no") ==
+        Command::rcpt);
+  CHECK(command_of("after RCPT TO:<a@b.example>: 550 no\nafter end of data: 554 spam",
+                   "554 spam") == Command::data);
+  CHECK(command_of("after RCPT TO:<a@b.example>: 550 no\nafter end of data: 554 spam", "550 no") ==
+        Command::rcpt);
+  CHECK(command_of("550 no") == Command::unknown);
+  CHECK(command_of("") == Command::unknown);
 }
 
 TEST_CASE("every rule is reached by a case") {

@@ -33,7 +33,7 @@ const policy::ReturnTokens& tokens() {
 }
 
 // The beginning of the address stands for the store's hash.
-policy::ContactRef ref(std::string_view address) {
+policy::ContactRef ref_for(std::string_view address) {
   policy::ContactRef made{};
   std::copy_n(address.begin(), std::min(address.size(), made.size()), made.begin());
   return made;
@@ -42,7 +42,7 @@ policy::ContactRef ref(std::string_view address) {
 policy::ReturnToken token_of(std::string_view address,
                              policy::ReturnKind kind = policy::ReturnKind::bounce,
                              std::uint32_t day = 19'999) {
-  return {.kind = kind, .context = 77, .contact = ref(address), .day = day};
+  return {.kind = kind, .context = 77, .contact = ref_for(address), .day = day};
 }
 
 policy::ReturnMail mail(Kind kind, std::string_view address, std::string octets = "") {
@@ -80,7 +80,7 @@ Meaning meaning(const policy::ReturnMail& mail, const Reading& reading) {
                      .campaign_header = campaign_header,
                      .valid_for = std::chrono::days{30},
                      .ref_of = [](const policy::CanonicalAddress& address) {
-                       return std::optional(ref(address.text));
+                       return std::optional(ref_for(address.text));
                      }});
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("a bounce is about the contact of the token, whoever else the report n
   reading.returned_header = "X-Campaign-ID: spring\nTo: anna@example.net\n";
   const auto said = meaning(mail(Kind::bounce, "anna@example.net"), reading);
   REQUIRE(said.notes.size() == 1);
-  CHECK(said.notes[0].contact == ref("anna@example.net"));
+  CHECK(said.notes[0].contact == ref_for("anna@example.net"));
   CHECK(said.notes[0].address.text == "anna@example.net");
   CHECK(said.notes[0].context == 77);
   CHECK(said.notes[0].campaign == "spring");
@@ -190,7 +190,7 @@ TEST_CASE("a complaint is of the contact whose token the returned header holds")
   }
   const auto said = meaning(mail(Kind::complaints, ""), reading);
   REQUIRE(said.notes.size() == 1);
-  CHECK(said.notes[0].contact == ref("anna@example.net"));
+  CHECK(said.notes[0].contact == ref_for("anna@example.net"));
   CHECK(said.notes[0].context == 77);
   CHECK(said.senders == std::vector<std::uint64_t>{77});
 }
@@ -235,7 +235,7 @@ TEST_CASE("a closed mailbox is believed by its reports' own words") {
   came.believed = true;
   const auto said = meaning(came, reading);
   REQUIRE(said.notes.size() == 1);
-  CHECK(said.notes[0].contact == ref("anna@example.net"));
+  CHECK(said.notes[0].contact == ref_for("anna@example.net"));
   CHECK(said.senders.empty());
 }
 
@@ -249,11 +249,11 @@ TEST_CASE("mail to postmaster is passed on, and means nothing") {
 }
 
 TEST_CASE("the same report has the same digest, whatever the way it came") {
-  const Note note{.contact = ref("anna@example.net")};
+  const Note note{.contact = ref_for("anna@example.net")};
   const std::string report =
       "From: <>\nDate: Mon, 2 Mar 2026 12:00:00 +0000\nMessage-ID: <1@x>\n\ngone\n";
   const auto digest = report_digest(report, note);
   CHECK(report_digest("Received: from a by b\nX-Trace: 1\n" + report, note) == digest);
   CHECK(report_digest(report + "more\n", note) != digest);
-  CHECK(report_digest(report, {.contact = ref("b@example.net")}) != digest);
+  CHECK(report_digest(report, {.contact = ref_for("b@example.net")}) != digest);
 }

@@ -52,7 +52,10 @@ void compare(const Finding& got, const boost::json::object& want) {
   std::string diagnostic = got.diagnostic;
   std::ranges::replace(diagnostic, '\n', ' ');
   CHECK_MESSAGE(diagnostic.contains(text_of(want, "diagnostic_has")), diagnostic);
-  CHECK(got.reason.has_value() == (got.type == policy::ReturnType::bounce));
+  using policy::ReturnType;
+  CHECK(got.bounce_class.has_value() == (got.type == ReturnType::bounce));
+  CHECK(got.reason.has_value() ==
+        (got.type == ReturnType::bounce || got.type == ReturnType::delayed));
 }
 
 }  // namespace
