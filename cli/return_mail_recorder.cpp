@@ -56,11 +56,13 @@ store::NoteReturn note_of(const return_mail::Note& note, const return_mail::Read
 // mailboxes that it refuses.
 store::NoteReturn note_of(const policy::SessionRefusal& refusal, const policy::ContactRef& ref,
                           const ReturnMailRecorder::Settings& settings) {
-  const auto judged = settings.classifier->judge({.status = {},
-                                                  .diagnostic = refusal.reply,
-                                                  .remote_mta = {},
-                                                  .reporting_mta = {},
-                                                  .action = "failed"});
+  const auto judged = settings.classifier->judge(
+      {.status = {},
+       .diagnostic = refusal.reply,
+       .remote_mta = {},
+       .reporting_mta = {},
+       .action = "failed",
+       .command = refusal.at_rcpt ? classify::Command::rcpt : classify::Command::data});
   store::NoteReturn change;
   change.ref = ref;
   change.address = refusal.recipient;

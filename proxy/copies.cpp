@@ -325,6 +325,7 @@ awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
   } else {
     copy.state = copy.reply.permanent() ? State::refused : State::deferred;
     copy.by_upstream = copy.reply.permanent();
+    copy.at_rcpt = answer.to_recipient;
   }
   co_return answer.answered;
 }
@@ -418,7 +419,9 @@ Copies::Outcome Copies::outcome(Report report) const {
   for (const auto& late : plan_.late()) miss(late.recipient);
   for (const Copy& copy : copies_) {
     if (copy.state != State::taken) miss(copy.recipient);
-    if (copy.by_upstream) outcome.refused.push_back({outcome.missed.back(), copy.reply});
+    if (copy.by_upstream) {
+      outcome.refused.push_back({outcome.missed.back(), copy.reply, copy.at_rcpt});
+    }
   }
   if (const auto missing = progress_->failed_notes + progress_->notes; missing > 0) {
     log::error(

@@ -48,6 +48,7 @@ class Copies {
     struct Refused {
       policy::CanonicalAddress recipient;
       wire::Reply reply;
+      bool at_rcpt = true;
     };
     std::vector<Refused> refused;            // of them, by the upstream and for good
     std::vector<policy::CopyKey> on_record;  // of this message, where the reply is 250
@@ -63,6 +64,7 @@ class Copies {
     std::size_t recipient = 0;
     State state = State::waiting;
     bool by_upstream = false;  // that refused it
+    bool at_rcpt = false;
     wire::Reply reply;
     policy::CopyKey key;
   };

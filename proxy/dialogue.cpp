@@ -418,7 +418,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       if (!is_data && said->positive()) accept(transaction, i);
       if (!is_data && said->permanent() && i < transaction.asked.size()) {
         check_.refused_upstream(transaction.asked[i].recipient, *transaction.stream,
-                                transaction.reverse_path, *said);
+                                transaction.reverse_path, *said, true);
       }
       if (is_data) settled.go_ahead = said->code == 354;
     }

@@ -86,12 +86,13 @@ bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) co
 
 void Gatekeeper::refused_upstream(const policy::CanonicalAddress& recipient,
                                   const policy::Stream& stream, const policy::Mailbox& reverse_path,
-                                  const wire::Reply& reply) {
+                                  const wire::Reply& reply, bool at_rcpt) {
   if (returns_ == nullptr) return;
   returns_->refused({.recipient = recipient,
                      .stream = stream.name,
                      .sender = policy::to_string(reverse_path),
                      .reply = wire::one_line(reply),
+                     .at_rcpt = at_rcpt,
                      .time = clock_()});
 }
 

@@ -412,7 +412,7 @@ void Session::tell_refusal(const Reply& reply) {
       std::ranges::find(transaction.told, policy::Reason::none, &policy::Passages::Passage::reason);
   if (passed == transaction.told.end()) return;
   gatekeeper_.refused_upstream(passed->recipient, *transaction.stream, transaction.reverse_path,
-                               reply);
+                               reply, false);
 }
 
 awaitable<Reply> Session::send_copies(Message& message) {
@@ -434,9 +434,9 @@ awaitable<Reply> Session::send_copies(Message& message) {
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
   auto outcome = co_await copies.deliver();
   message.ending.missed = std::move(outcome.missed);
-  for (const auto& [recipient, reply] : outcome.refused) {
+  for (const auto& [recipient, reply, at_rcpt] : outcome.refused) {
     gatekeeper_.refused_upstream(recipient, message.plan.stream(),
-                                 dialogue_.transaction()->reverse_path, reply);
+                                 dialogue_.transaction()->reverse_path, reply, at_rcpt);
   }
   if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
   log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,
