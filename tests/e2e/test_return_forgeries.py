@@ -94,6 +94,26 @@ def test_a_complaint_without_our_token_is_nothing(gate, upstream):
     assert events(gate, "ann@remote.test", "complained") == []
 
 
+def test_a_closed_mailbox_is_believed_from_trusted_peers_alone(new_gate, upstream):
+    """As docs/return-path.md has it: one listener for the world, and one for whoever feeds the mailbox."""
+    more = MORE.replace("forward = true\n", "mailbox_evidence = true\n").replace(
+        'role = "return-path"\n', 'role = "return-path"\ntrusted = []\n\n[[listener]]\nname = "mailbox"\n'
+        'address = "127.0.0.1:0"\nrole = "return-path"\n')
+    gate = new_gate(upstream.address, more=more).start()
+    text = report("ann@remote.test", "office@example.org")
+    assert give_back(gate, "office@example.org", text).code == 554
+    assert give_back(gate, "office@bounce.test", text).code == 550
+    assert give_back(gate, "complaints@bounce.test", complaint(b"Subject: x\r\n\r\nhello\r\n",
+                                                               named="Original-Rcpt-To: ann@remote.test\r\n")).code == 250
+    assert answer(gate, "ann@remote.test").code == 250
+    with Client(gate.process.listening("mailbox"), "fetch.example") as client:
+        for line in ("MAIL FROM:<>", "RCPT TO:<office@example.org>"):
+            assert client.ask(line).code == 250
+        assert client.data(text).code == 250
+    assert wait_refused(gate, "ann@remote.test").code == 550
+    assert upstream.messages == [], "it is passed on to nobody"
+
+
 def test_a_token_in_the_body_is_not_an_address(gate, upstream):
     """Whoever quotes a return address to the listener has not got mail for it."""
     ann = reverse_path(send(gate, upstream, "ann@remote.test", letter("spring")))

@@ -9,6 +9,7 @@ from fake_upstream import STEP_BY_STEP, FakeUpstream
 from foreign_mta import AWAY, MTAS
 from maildir import fields
 from page import metric
+from postfix import recipe
 from processes import wait_until
 from return_mail import (MORE, SENDER, TOKEN, answer, complaint, events, give_back, plain, redacted, report,
                          return_address, returned_as, reverse_path, send, wait_refused)
@@ -269,3 +270,33 @@ def test_without_forward_nothing_is_passed_on(new_gate, upstream):
     assert give_back(gate, path, report("pat@remote.test", path, message.content)).code == 250
     assert wait_refused(gate, "pat@remote.test").code == 550
     assert len(upstream.messages) == 1
+
+
+def test_a_postfix_before_the_listener(new_gate, new_postfix, upstream):
+    """As docs/postfix.md says: nothing is lost by it, and it takes no address that the gate does not know."""
+    gate = new_gate(upstream.address, more=MORE).start()
+    host, port = return_address(gate)
+    settings = recipe("return domain")
+    assert "smtp:[127.0.0.1]:2526" in settings
+    before = new_postfix(settings=settings.replace("bounce.example.com", "bounce.test")
+                         .replace("[127.0.0.1]:2526", f"[{host}]:{port}") + "address_verify_poll_delay = 1s\n")
+    message = send(gate, upstream, "pat@remote.test", letter("spring"))
+    path = reverse_path(message)
+
+    def bring(address, text, sender=""):
+        with Client(before.address, "mx.remote.test") as client:
+            assert client.ask(f"MAIL FROM:<{sender}>").code == 250
+            reply = client.ask(f"RCPT TO:<{address}>")
+            return client.data(text) if reply.code == 250 else reply
+
+    guess = bring("a" * 60 + "@bounce.test", b"Subject: hello\r\n\r\nhello\r\n", "spammer@remote.test")
+    assert guess.code == 550 and "no such address here" in guess.text, guess
+    assert bring(path, report("pat@remote.test", path, message.content)).code == 250
+    assert wait_refused(gate, "pat@remote.test").code == 550
+    assert bring("complaints@bounce.test", complaint(returned_as(message, path)), "fbl@provider.example").code == 250
+    wait_until(lambda: events(gate, "pat@remote.test", "complained"), "the complaint is on record")
+
+    bob = send(gate, upstream, "bob@remote.test", letter("summer"))
+    path = reverse_path(bob)
+    gate.terminate()
+    assert bring(path, report("bob@remote.test", path, bob.content)).code == 450
