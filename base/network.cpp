@@ -195,4 +195,9 @@ std::string to_string(const IpAddress& ip) {
   return text.data();
 }
 
+bool contains(std::span<const Network> networks, const IpAddress& address) {
+  return std::ranges::any_of(networks,
+                             [&](const Network& network) { return network.contains(address); });
+}
+
 }  // namespace postern

@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,5 +48,8 @@ struct Network {
 // A name as RFC 1123 section 2.1 has them, of one label or more; no final dot, and nothing that is
 // meant as an IPv4 address.
 [[nodiscard]] bool is_host_name(std::string_view text);
+
+// Of any of them.
+[[nodiscard]] bool contains(std::span<const Network> networks, const IpAddress& address);
 
 }  // namespace postern

@@ -6,7 +6,9 @@
 #include "store/kept_mail.h"
 
 #include <algorithm>
+#include <exception>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <sstream>
 #include <utility>
@@ -18,8 +20,11 @@ namespace {
 
 using policy::ReturnType;
 
-// What one fsync is shared by at most.
+// What one fsync is shared by at most, and what is read before it.
 constexpr std::size_t most_at_once = 200;
+constexpr std::size_t most_octets = 4UL << 20U;
+// Of mails that were kept: a client's retry comes within hours.
+constexpr std::size_t remembered = 1'000;
 constexpr std::string_view way = "return path";
 
 policy::SoftRule soft_rule(const ReturnPathConfig& config) {
@@ -50,6 +55,24 @@ store::NoteReturn note_of(const return_mail::Note& note, const return_mail::Read
   change.soft_rule = soft_rule(settings.return_path);
   change.origin = {.source = "return-path", .note = {}, .by = std::string(way), .campaign = {}};
   return change;
+}
+
+store::KeptMail kept_of(const policy::ReturnMail& mail, const return_mail::Reading& reading,
+                        ReturnType type, std::string stream) {
+  store::KeptMail kept;
+  kept.time = mail.arrived;
+  for (const auto& recipient : mail.recipients) {
+    if (recipient.kind == policy::ReturnRecipient::Kind::bounce) {
+      kept.ref = recipient.token.contact;
+    }
+  }
+  kept.stream = std::move(stream);
+  kept.sender = policy::to_string(mail.reverse_path);
+  kept.subject = reading.subject;
+  kept.type = type;
+  kept.size = mail.size;
+  kept.message = mail.octets;
+  return kept;
 }
 
 // The same classifier and rules as for return mail; it counts only where the upstream knows the
@@ -163,95 +186,115 @@ void ReturnMailRecorder::run() {
   }
 }
 
-// Waits for something and takes what is there; nothing once it is over.
+// Waits for something and takes what is there; nothing once it is over. What is read takes time, so
+// that it is bounded for those who wait behind it.
 ReturnMailRecorder::Work ReturnMailRecorder::next() {
   std::unique_lock lock(mutex_);
   arrived_.wait(lock, [this] { return ending_ || !mails_.empty() || !refusals_.empty(); });
   Work work;
-  while (!mails_.empty() && work.mails.size() < most_at_once) {
-    octets_ -= mails_.front().mail.octets.size();
+  std::size_t octets = 0;
+  while (!mails_.empty() && work.mails.size() < most_at_once && octets < most_octets) {
+    octets += mails_.front().mail.octets.size();
     work.mails.push_back(std::move(mails_.front()));
     mails_.pop_front();
   }
+  octets_ -= octets;
   work.refusals = std::exchange(refusals_, {});
   return work;
 }
 
 void ReturnMailRecorder::handle(Work work) {
-  const auto settings = [this] {
+  const auto [settings, ending] = [this] {
     const std::scoped_lock lock(mutex_);
-    return settings_;
+    return std::pair(settings_, ending_);
   }();
-  const auto deadline =
-      work.mails.empty() ? Clock::now() + limits_.patience : work.mails.front().deadline;
+  if (ending) return give_up(work, {Errc::cancelled, "the gate is stopping"});
+  for (Item& item : work.mails) read(item, *settings);
+  const auto soon = Clock::now() + limits_.least_patience;
+  const auto deadline = work.mails.empty() ? soon : std::max(work.mails.front().deadline, soon);
   bool worth_waiting = false;
   auto batch = write(work, *settings, worth_waiting);
   while (!batch && worth_waiting && Clock::now() < deadline) {
     std::this_thread::sleep_for(limits_.retry);
     batch = write(work, *settings, worth_waiting);
   }
-  if (!batch) {
-    if (!work.refusals.empty()) {
-      dropped_.add(work.refusals.size());
-      log::warning(fmt::format("{} refusals of the upstream are not on record: {}",
-                               work.refusals.size(), batch.error().text));
-    }
-    for (const auto& item : work.mails) item.done(std::unexpected(batch.error()));
-    return;
-  }
+  if (!batch) return give_up(work, batch.error());
   for (std::size_t i = 0; i < work.mails.size(); ++i) {
-    count(batch->read[i]);
-    work.mails[i].done(std::move(batch->read[i].verdict));
+    auto& read = batch->read[i];
+    if (!read) {
+      work.mails[i].done(std::unexpected(read.error()));
+      continue;
+    }
+    count(*read);
+    work.mails[i].done(std::move(read->verdict));
+    if (read->kept) keep(*read->kept);
   }
 }
 
-// All of it in one commit.
+void ReturnMailRecorder::give_up(Work& work, const Error& error) {
+  if (!work.refusals.empty()) {
+    dropped_.add(work.refusals.size());
+    log::warning(fmt::format("{} refusals of the upstream are not on record: {}",
+                             work.refusals.size(), error.text));
+  }
+  for (const auto& item : work.mails) item.done(std::unexpected(error));
+}
+
+// Whatever a stranger wrote: mail that cannot be read flows (DESIGN.md 9).
+void ReturnMailRecorder::read(Item& item, const Settings& settings) const {
+  item.reading.emplace();
+  const bool for_people = std::ranges::all_of(item.mail.recipients, [](const auto& recipient) {
+    return recipient.kind == policy::ReturnRecipient::Kind::postmaster;
+  });
+  if (for_people) return;
+  try {
+    item.reading = return_mail::read(item.mail.octets, *settings.classifier);
+  } catch (const std::exception& error) {
+    log::error(fmt::format("return mail could not be read: {}", error.what()));
+    item.reading.emplace();
+  }
+}
+
+// All of it in one commit; a change that is wrong by itself is its own mail's failure.
 Result<ReturnMailRecorder::Batch> ReturnMailRecorder::write(const Work& work,
                                                             const Settings& settings,
                                                             bool& worth_waiting) {
   const auto store = sources_.store();
   worth_waiting = true;
   if (!store) return fail(Errc::io, "the store is away");
-  auto reader = store->reader();
-  if (!reader) return std::unexpected(reader.error());
   Batch batch;
   for (const auto& item : work.mails) {
-    auto read = understand(*store, **reader, item.mail, settings, batch);
-    if (!read) return std::unexpected(read.error());
+    batch.read.push_back(understand(*store, item, settings, batch.changes));
   }
   for (const auto& refusal : work.refusals) {
-    const auto ref = (*reader)->ref(refusal.recipient);
+    const auto ref = store->ref(refusal.recipient);
     if (!ref) return std::unexpected(ref.error());
     batch.changes.emplace_back(note_of(refusal, *ref, settings));
   }
-  if (!batch.changes.empty()) {
-    const auto outcomes = store->change_each(batch.changes, current_time());
-    worth_waiting = store->must_reopen();
-    if (!outcomes) return std::unexpected(outcomes.error());
-    for (const auto& outcome : *outcomes) {
-      if (!outcome) log::error("return mail is not on record: " + outcome.error().text);
+  if (batch.changes.empty()) return batch;
+  const auto outcomes = store->change_each(batch.changes, current_time());
+  worth_waiting = store->must_reopen();
+  if (!outcomes) return std::unexpected(outcomes.error());
+  for (auto& read : batch.read) {
+    for (std::size_t i = 0; read && i < read->changes; ++i) {
+      const auto& outcome = (*outcomes)[read->first_change + i];
+      if (!outcome) read = std::unexpected(outcome.error());
     }
-  }
-  for (const auto& mail : batch.kept) {
-    const auto number = store->keep_return_mail(mail, current_time());
-    if (number) continue;
-    // It is for a look alone: the mail is passed on without (DESIGN.md 9).
-    log::warning("return mail that was not understood is not kept: " + number.error().text);
   }
   return batch;
 }
 
-Result<void> ReturnMailRecorder::understand(const store::Store& store,
-                                            policy::ContactReader& reader,
-                                            const policy::ReturnMail& mail,
-                                            const Settings& settings, Batch& batch) {
+Result<ReturnMailRecorder::Read> ReturnMailRecorder::understand(
+    const store::Store& store, const Item& item, const Settings& settings,
+    std::vector<store::Change>& changes) const {
   const auto tokens = sources_.contexts.tokens();
   const auto links = sources_.links();
   if (!tokens || !links) return fail(Errc::io, "the store is away");
+  const auto& mail = item.mail;
   Read read;
-  read.reading = return_mail::read(mail.octets, *settings.classifier);
+  read.first_change = changes.size();
   read.meaning = return_mail::meaning_of(
-      mail, read.reading,
+      mail, *item.reading,
       {.domain = settings.return_path.domain,
        .url = settings.url,
        .tokens = *tokens,
@@ -259,47 +302,62 @@ Result<void> ReturnMailRecorder::understand(const store::Store& store,
        .campaign_header = settings.campaign_header,
        .valid_for = settings.return_path.valid_for,
        .ref_of = [&](const policy::CanonicalAddress& address) -> std::optional<policy::ContactRef> {
-         auto ref = reader.ref(address);
+         auto ref = store.ref(address);
          if (!ref) return std::nullopt;
          return *ref;
        }});
-  store::KeptMail kept;
+  std::vector<store::Change> notes;
   for (auto& note : read.meaning.notes) {
     if (note.context) {
       const auto context = store.context(*note.context);
       if (!context) return std::unexpected(context.error());
       if (*context) note.stream = (*context)->stream;
     }
-    batch.changes.emplace_back(note_of(note, read.reading, mail, settings));
+    notes.emplace_back(note_of(note, *item.reading, mail, settings));
   }
+  bool lost = false;
+  std::string stream;
   std::vector<policy::Mailbox>& forward = read.verdict.forward;
   for (const auto sender : read.meaning.senders) {
     const auto context = store.context(sender);
     if (!context) return std::unexpected(context.error());
-    if (!*context) continue;
-    kept.stream = (*context)->stream;
-    auto mailbox = policy::parse_mailbox((*context)->sender);
-    if (mailbox && std::ranges::find(forward, *mailbox) == forward.end()) {
+    auto mailbox = *context ? policy::parse_mailbox((*context)->sender)
+                            : Result<policy::Mailbox>(fail(Errc::not_found, {}));
+    if (*context) stream = (*context)->stream;
+    if (!mailbox) {
+      lost = true;
+    } else if (std::ranges::find(forward, *mailbox) == forward.end()) {
       forward.push_back(*std::move(mailbox));
     }
   }
-  if (!settings.return_path.forward) forward.clear();
-  if (read.meaning.postmaster) forward.push_back({.local_part = "postmaster", .domain = {}});
-  if (!read.meaning.understood) {
-    for (const auto& recipient : mail.recipients) {
-      if (recipient.kind == policy::ReturnRecipient::Kind::bounce) {
-        kept.ref = recipient.token.contact;
-      }
-    }
-    kept.sender = policy::to_string(mail.reverse_path);
-    kept.subject = read.reading.subject;
-    kept.type = read.meaning.type;
-    kept.size = mail.size;
-    kept.message = mail.octets;
-    batch.kept.push_back(std::move(kept));
+  if (lost) {
+    log::warning("return mail of a sender that is not on record any more goes to postmaster");
   }
-  batch.read.push_back(std::move(read));
-  return {};
+  if (read.meaning.postmaster || lost)
+    forward.push_back({.local_part = "postmaster", .domain = {}});
+  if (!settings.return_path.forward) {
+    std::erase_if(forward, [](const policy::Mailbox& one) { return !one.domain.empty(); });
+  }
+  if (!read.meaning.understood || lost) {
+    read.kept = kept_of(mail, *item.reading, read.meaning.type, std::move(stream));
+  }
+  read.changes = notes.size();
+  std::ranges::move(notes, std::back_inserter(changes));
+  return read;
+}
+
+// For a look: mail is passed on without (DESIGN.md 9).
+void ReturnMailRecorder::keep(const store::KeptMail& mail) {
+  const auto digest = std::hash<std::string_view>{}(mail.message);
+  if (std::ranges::find(kept_last_, digest) != kept_last_.end()) return;
+  const auto store = sources_.store();
+  const auto number = store ? store->keep_return_mail(mail, current_time())
+                            : Result<std::uint64_t>(fail(Errc::io, "the store is away"));
+  if (!number) {
+    return log::warning("return mail that was not understood is not kept: " + number.error().text);
+  }
+  kept_last_.push_back(digest);
+  if (kept_last_.size() > remembered) kept_last_.pop_front();
 }
 
 void ReturnMailRecorder::count(const Read& read) {

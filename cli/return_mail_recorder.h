@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -32,7 +33,8 @@ class ReturnMailRecorder final : public policy::Returns {
     std::size_t mails = 1'000;        // that wait; more are refused
     std::size_t octets = 64U << 20U;  // of them
     std::size_t refusals = 10'000;    // in sessions, that wait; more are dropped and counted
-    std::chrono::milliseconds patience{std::chrono::seconds{8}};  // for a store that is away
+    std::chrono::milliseconds patience{std::chrono::seconds{8}};        // for a store that is away
+    std::chrono::milliseconds least_patience{std::chrono::seconds{1}};  // whatever waited before
     std::chrono::milliseconds retry{50};
   };
   struct Sources {
@@ -72,32 +74,38 @@ class ReturnMailRecorder final : public policy::Returns {
     policy::ReturnMail mail;
     Done done;
     Clock::time_point deadline{};
+    // Once it was parsed: a commit that is tried again does not read again.
+    std::optional<return_mail::Reading> reading{};
   };
   struct Work {
     std::vector<Item> mails;
     std::vector<policy::SessionRefusal> refusals;
   };
-  // A mail that was read.
+  // What is to become of one mail: where its changes lie among those of the batch.
   struct Read {
-    return_mail::Reading reading;
     return_mail::Meaning meaning;
     policy::ReturnVerdict verdict;
+    std::size_t first_change = 0;
+    std::size_t changes = 0;
+    std::optional<store::KeptMail> kept{};
   };
   struct Batch {
-    std::vector<Read> read;  // in the order of the mails
+    std::vector<Result<Read>> read;  // in the order of the mails
     std::vector<store::Change> changes;
-    std::vector<store::KeptMail> kept;
   };
 
   void run();
   [[nodiscard]] Work next();
   void handle(Work work);
+  void give_up(Work& work, const Error& error);
+  void read(Item& item, const Settings& settings) const;
   [[nodiscard]] Result<Batch> write(const Work& work, const Settings& settings,
                                     bool& worth_waiting);
-  // Adds to the batch what the mail says.
-  [[nodiscard]] Result<void> understand(const store::Store& store, policy::ContactReader& reader,
-                                        const policy::ReturnMail& mail, const Settings& settings,
-                                        Batch& batch);
+  // Adds to the changes what the mail says.
+  [[nodiscard]] Result<Read> understand(const store::Store& store, const Item& item,
+                                        const Settings& settings,
+                                        std::vector<store::Change>& changes) const;
+  void keep(const store::KeptMail& mail);
   void count(const Read& read);
 
   const Sources sources_;
@@ -110,6 +118,9 @@ class ReturnMailRecorder final : public policy::Returns {
   std::vector<policy::SessionRefusal> refusals_;
   std::shared_ptr<const Settings> settings_;
   bool ending_ = false;
+
+  // The thread's own: digests of the mails that were kept last, so that a retry is not kept again.
+  std::deque<std::size_t> kept_last_;
 
   metrics::Counter& unattributed_;
   metrics::Counter& dropped_;

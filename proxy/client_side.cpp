@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "proxy/message.h"
 
 #include <algorithm>
 
@@ -88,6 +89,18 @@ awaitable<bool> ClientSide::send_replies(const Plan& plan, bool go_ahead) {
   if (log::enabled(log::Level::debug))
     log::debug(fmt::format("{} <- {}", id_, printable(trim(replies), 2000)));
   co_return co_await send(std::move(replies)) && open;
+}
+
+std::string ClientSide::trace(Time now) const {
+  const auto peer = to_string(peer_);
+  const auto date = format_mail_date(now);
+  return received_line({.helo = dialogue_.helo(),
+                        .peer = peer,
+                        .hostname = dialogue_.hostname(),
+                        .id = id_,
+                        .date = date,
+                        .extended = dialogue_.extended(),
+                        .utf8 = dialogue_.transaction()->parameters.smtputf8});
 }
 
 bool ClientSide::sent_more() {

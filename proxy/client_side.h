@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/network.h"
+#include "base/time.h"
 #include "proxy/capabilities.h"
 #include "proxy/dialogue.h"
 #include "proxy/stream.h"
@@ -53,6 +54,8 @@ class ClientSide {
   // All of a plan's replies. False where the session is over, one reason of which is a client that
   // sent its message without waiting for the 354 that it did not get.
   [[nodiscard]] boost::asio::awaitable<bool> send_replies(const Plan& plan, bool go_ahead);
+  // The Received: line of the transaction under way.
+  [[nodiscard]] std::string trace(Time now) const;
   // The last word, where one is due.
   [[nodiscard]] boost::asio::awaitable<void> farewell(Error error);
   // The client did not wait for our answer: nothing of what it sent is kept.

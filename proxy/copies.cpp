@@ -304,7 +304,9 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
     co_return Answer{.reply = early.value_or(lost()), .answered = early.has_value()};
   }
   auto reply = co_await lease->finish();
-  if (reply && is_final(*reply)) co_return Answer{.reply = *std::move(reply), .answered = true};
+  if (reply && is_final(*reply)) {
+    co_return Answer{.reply = *std::move(reply), .answered = true, .to_end = true};
+  }
   log::warning(fmt::format("{} upstream: {} at the end of a copy", context_.id,
                            reply ? fmt::format("answered {}", reply->code) : reply.error().text));
   lease.drop();
@@ -324,7 +326,8 @@ awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
     note({copy.key}, context_.clock() + on_record_after_451);
   } else {
     copy.state = copy.reply.permanent() ? State::refused : State::deferred;
-    copy.by_upstream = copy.reply.permanent();
+    // A refusal of MAIL or DATA says nothing of the recipient.
+    copy.by_upstream = copy.reply.permanent() && (answer.to_recipient || answer.to_end);
     copy.at_rcpt = answer.to_recipient;
   }
   co_return answer.answered;
@@ -362,7 +365,7 @@ awaitable<Copies::Report> Copies::report_refused() {
     if (wants_failure(recipient)) refused.push_back({&recipient, copy.reply});
   }
   auto report = Report::not_wanted;
-  if (!transaction_.reverse_path.empty() && !refused.empty()) {
+  if (plan_.reports_refusals() && !transaction_.reverse_path.empty() && !refused.empty()) {
     const auto answer = co_await send_report(refused);
     report = answer.reply.positive() ? Report::sent : Report::failed;
     // Nobody could read it: the reverse-path is no mailbox.

@@ -89,6 +89,7 @@ class Copies {
     wire::Reply reply;  // 451 where it gave none
     bool answered = false;
     bool to_recipient = false;  // it is the reply to RCPT
+    bool to_end = false;        // or to the message's end
   };
   [[nodiscard]] boost::asio::awaitable<Answer> transact(Lease& lease, const Plan& plan,
                                                         Octets octets);

@@ -18,6 +18,8 @@ class CopyPlan {
     wire::Reply reply;
   };
   virtual ~CopyPlan() = default;
+  // Whether the reverse-path hears of recipients that were refused while others were taken.
+  [[nodiscard]] virtual bool reports_refusals() const { return true; }
   // Whom the gate refuses after all.
   [[nodiscard]] virtual const std::vector<Late>& late() const = 0;
   // The envelope of that recipient's copy, and its header section.

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace postern::proxy {
@@ -26,7 +28,14 @@ std::optional<wire::Reply> ReturnCheck::check(const policy::Mailbox& recipient,
   auto found = policy::return_recipient(recipient, domain_, *tokens, client_.trusted, clock_());
   if (const auto* why = std::get_if<NoReturn>(&found)) return refuse(*why, recipient);
   if (counts_ != nullptr) counts_->return_recipient(Counts::ReturnResult::taken);
-  recipients_.push_back(std::get<policy::ReturnRecipient>(std::move(found)));
+  // Named again, in whatever spelling, it is the same mail still.
+  auto& named = std::get<policy::ReturnRecipient>(found);
+  const bool known = std::ranges::any_of(recipients_, [&](const policy::ReturnRecipient& had) {
+    const bool by_path = named.kind == policy::ReturnRecipient::Kind::mailbox;
+    return had.kind == named.kind && had.token == named.token &&
+           (!by_path || had.path == named.path);
+  });
+  if (!known) recipients_.push_back(std::move(named));
   return std::nullopt;
 }
 

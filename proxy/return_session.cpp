@@ -30,15 +30,12 @@ constexpr std::chrono::minutes longest_delivery{8};
 // For the mail to be read and put on record, which a compaction of the store may keep waiting.
 constexpr std::chrono::seconds longest_reading{60};
 
-bool is_trusted(const SessionSettings& settings, const IpAddress& peer) {
-  return std::ranges::any_of(settings.trusted,
-                             [&](const Network& network) { return network.contains(peer); });
-}
-
 // Every copy is alike: the message as it came, our trace line in front.
 class ReturnedAsItCame final : public CopyPlan {
  public:
   explicit ReturnedAsItCame(const policy::Mailbox& reverse_path) : reverse_path_(reverse_path) {}
+  // Nobody asked who wrote it: it may be anybody, who is to learn nothing of the original sender.
+  [[nodiscard]] bool reports_refusals() const override { return false; }
   [[nodiscard]] const std::vector<Late>& late() const override { return late_; }
   [[nodiscard]] policy::Mailbox reverse_path_of(const Recipient& /*recipient*/) const override {
     return reverse_path_;
@@ -75,7 +72,7 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
                  check_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
-      check_({.session = id_, .trusted = is_trusted(*settings_, peer_)},
+      check_({.session = id_, .trusted = contains(settings_->trusted, peer_)},
              settings_->return_mail->domain, *context_.contexts, settings_->streams->null_sender(),
              context_.clock, settings_->counts.get()) {}
 
@@ -116,20 +113,8 @@ awaitable<bool> ReturnSession::serve(Plan plan) {
   co_return !settled.go_ahead || co_await take_message();
 }
 
-std::string ReturnSession::trace() const {
-  const auto peer = to_string(peer_);
-  const auto date = format_mail_date(context_.clock());
-  return received_line({.helo = dialogue_.helo(),
-                        .peer = peer,
-                        .hostname = settings_->hostname,
-                        .id = id_,
-                        .date = date,
-                        .extended = dialogue_.extended(),
-                        .utf8 = dialogue_.transaction()->parameters.smtputf8});
-}
-
 awaitable<bool> ReturnSession::take_message() {
-  Message message(trace(), settings_->limits, context_.clock());
+  Message message(trace(context_.clock()), settings_->limits, context_.clock());
   std::string first = std::exchange(pending_, {});  // came behind DATA
   while (!message.flow.finished()) {
     std::string_view octets = first;
@@ -198,7 +183,7 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
       .size = message.body.size(),
       .reverse_path = transaction.reverse_path,
       .recipients = check_.take_recipients(),
-      .believed = settings_->return_mail->domain.any_mailbox && is_trusted(*settings_, peer_),
+      .believed = settings_->return_mail->domain.any_mailbox && contains(settings_->trusted, peer_),
       .arrived = message.arrived};
   const auto wanted = std::min<std::uint64_t>(message.body.size(), policy::max_return_mail_read);
   std::string octets;
@@ -211,6 +196,7 @@ Result<policy::ReturnMail> ReturnSession::mail_of(const Message& message) {
     octets += piece->substr(0, wanted - octets.size());
   }
   mail.octets = wire::unstuffed(octets, "\r\n");
+  if (octets.size() == message.body.size()) mail.size = mail.octets.size();
   return mail;
 }
 

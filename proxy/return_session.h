@@ -40,7 +40,6 @@ class ReturnSession final : public ClientSide {
       policy::ReturnMail mail);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> pass_on(
       Message& message, const std::vector<policy::Mailbox>& recipients);
-  [[nodiscard]] std::string trace() const;
   void release_copies(Time until);
 
   SessionContext context_;

@@ -30,11 +30,6 @@ constexpr std::chrono::seconds longest_record{15};
 // Of a held message, where the upstream names no limit.
 constexpr std::uint64_t longest_held = 1ULL << 30U;
 
-bool may_relay(const SessionSettings& settings, const IpAddress& peer) {
-  return std::ranges::any_of(settings.trusted,
-                             [&](const Network& network) { return network.contains(peer); });
-}
-
 }  // namespace
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
@@ -49,7 +44,7 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,
                    .address = peer_,
-                   .may_relay = may_relay(*settings_, peer_),
+                   .may_relay = contains(settings_->trusted, peer_),
                    .listener = settings_->listener,
                    .links = context_.link_keys != nullptr && !settings_->links_url.empty(),
                    .returns = settings_->returns.get(),
@@ -186,16 +181,7 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
 }
 
 std::string Session::trace() const {
-  if (!settings_->received_header) return {};
-  const auto peer = to_string(peer_);
-  const auto date = format_mail_date(context_.clock());
-  return received_line({.helo = dialogue_.helo(),
-                        .peer = peer,
-                        .hostname = settings_->hostname,
-                        .id = id_,
-                        .date = date,
-                        .extended = dialogue_.extended(),
-                        .utf8 = dialogue_.transaction()->parameters.smtputf8});
+  return settings_->received_header ? ClientSide::trace(context_.clock()) : std::string();
 }
 
 // A message between its 354 and the answer to its end.

@@ -82,6 +82,9 @@ std::optional<policy::LinkSubject> link_in(std::string_view header, const Known&
   return std::nullopt;
 }
 
+// Of a report: more recipients of one message of ours are not looked up.
+constexpr std::size_t max_names = 200;
+
 // How bad it is for the contact: of several findings, none of which is its own, the mildest counts.
 int severity(const Finding& finding) {
   switch (finding.type) {
@@ -97,7 +100,13 @@ int severity(const Finding& finding) {
 class Reader {
  public:
   Reader(const policy::ReturnMail& mail, const Reading& reading, const Known& known)
-      : mail_(mail), reading_(reading), known_(known) {}
+      : mail_(mail),
+        reading_(reading),
+        known_(known),
+        header_(parse_message(mail.octets).header),
+        returned_(parse_message(reading.returned_header).header) {
+    name_everybody();
+  }
 
   Meaning read() {
     meaning_.type = reading_.type;
@@ -194,7 +203,10 @@ class Reader {
       add({.contact = *ref, .address = *address, .finding = finding});
       any = true;
     }
-    if (!any && reading_.type != ReturnType::auto_reply) unproven();
+    if (any) return;
+    // Nobody else has it: it is for people.
+    meaning_.postmaster = true;
+    if (reading_.type != ReturnType::auto_reply) unproven();
   }
 
   void unproven() {
@@ -202,40 +214,50 @@ class Reader {
     meaning_.understood = false;
   }
 
-  // Its own where the report names it, by the hash; otherwise the mildest, for the mail may have
-  // been passed on to several.
-  Finding finding_of(const policy::ContactRef& contact) {
-    const Finding* mildest = nullptr;
+  // An address of the mail, as the store finds it.
+  struct Name {
+    policy::CanonicalAddress address;
+    policy::ContactRef ref;
+    const Finding* finding = nullptr;  // that it is the recipient of
+  };
+
+  // Once for the mail: a report may name a thousand, and come to a hundred return addresses.
+  void name_everybody() {
     for (const auto& finding : reading_.findings) {
-      if (is(finding.recipient, contact) || is(finding.final_recipient, contact)) return finding;
-      if (mildest == nullptr || severity(finding) < severity(*mildest)) mildest = &finding;
+      if (names_.size() >= max_names) break;
+      add_name(finding.recipient, &finding);
+      add_name(finding.final_recipient, &finding);
     }
-    return mildest != nullptr ? *mildest : Finding{};
+    add_name(returned_.value("To"), nullptr);
+    add_name(header_.value("From"), nullptr);
+    if (const auto link = link_in(without_folds(reading_.returned_header), known_)) {
+      if (const auto ref = known_.ref_of(link->address)) names_.push_back({link->address, *ref});
+    }
   }
 
-  bool is(std::string_view name, const policy::ContactRef& contact) const {
-    const auto address = policy::parse_contact(name, false);
-    return address && known_.ref_of(*address) == contact;
+  void add_name(std::string_view text, const Finding* finding) {
+    if (text.empty()) return;
+    auto address = policy::parse_contact(text, false);
+    if (!address) return;
+    if (const auto ref = known_.ref_of(*address)) {
+      names_.push_back({*std::move(address), *ref, finding});
+    }
+  }
+
+  // Its own where the report names it, by the hash; otherwise the mildest, for the mail may have
+  // been passed on to several.
+  Finding finding_of(const policy::ContactRef& contact) const {
+    for (const Name& name : names_) {
+      if (name.finding != nullptr && name.ref == contact) return *name.finding;
+    }
+    const auto mildest = std::ranges::min_element(reading_.findings, {}, severity);
+    return mildest != reading_.findings.end() ? *mildest : Finding{};
   }
 
   // The contact's address, where the mail tells it.
   policy::CanonicalAddress address_of(const policy::ContactRef& contact) const {
-    const auto of = [&](std::string_view name) {
-      return name.empty() ? Result<policy::CanonicalAddress>(fail(Errc::invalid, {}))
-                          : policy::parse_contact(name, false);
-    };
-    std::vector<std::string> names;
-    for (const auto& finding : reading_.findings) {
-      names.push_back(finding.recipient);
-      names.push_back(finding.final_recipient);
-    }
-    names.push_back(parse_message(reading_.returned_header).header.value("To"));
-    names.push_back(parse_message(mail_.octets).header.value("From"));
-    for (const auto& name : names) {
-      const auto address = of(name);
-      if (address && known_.ref_of(*address) == contact) return *address;
-    }
-    return {};
+    const auto name = std::ranges::find(names_, contact, &Name::ref);
+    return name != names_.end() ? name->address : policy::CanonicalAddress{};
   }
 
   Note& note(const policy::ReturnToken& token, Finding finding) {
@@ -246,10 +268,9 @@ class Reader {
   }
 
   Note& add(Note note) {
-    const auto header = parse_message(reading_.returned_header).header;
     for (const auto& name : known_.campaign_header) {
       if (!note.campaign.empty()) break;
-      note.campaign = trim(header.value(name));
+      note.campaign = trim(returned_.value(name));
     }
     return meaning_.notes.emplace_back(std::move(note));
   }
@@ -263,17 +284,18 @@ class Reader {
   // A person's: it answers something, and no machine says that it wrote it.
   bool is_reply() const {
     if (mail_.reverse_path.empty()) return false;
-    const auto header = parse_message(mail_.octets).header;
     for (const std::string_view name : {"Auto-Submitted", "List-Id", "Precedence"}) {
-      const auto* field = header.find(name);
+      const auto* field = header_.find(name);
       if (field != nullptr && !equal_nocase(trim(field->value), "no")) return false;
     }
-    return header.find("In-Reply-To") != nullptr || header.find("References") != nullptr;
+    return header_.find("In-Reply-To") != nullptr || header_.find("References") != nullptr;
   }
 
   const policy::ReturnMail& mail_;
   const Reading& reading_;
   const Known& known_;
+  Header header_, returned_;
+  std::vector<Name> names_;
   Meaning meaning_;
 };
 

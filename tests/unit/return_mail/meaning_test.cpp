@@ -237,6 +237,26 @@ TEST_CASE("a closed mailbox is believed by its reports' own words") {
   REQUIRE(said.notes.size() == 1);
   CHECK(said.notes[0].contact == ref_for("anna@example.net"));
   CHECK(said.senders.empty());
+  CHECK_FALSE(said.postmaster);
+  const auto letter = meaning(came, {});
+  CHECK(letter.notes.empty());
+  CHECK(letter.postmaster);
+}
+
+TEST_CASE("a contact that the report does not name is named by the link of the returned message") {
+  Reading reading;
+  reading.type = ReturnType::complaint;
+  reading.findings = {finding(ReturnType::complaint, "redacted@example.net")};
+  const auto link =
+      keys()
+          .seal({.address = {"anna@example.net"}, .stream = "news", .campaign = "", .day = 1})
+          .value();
+  reading.returned_header =
+      "List-Unsubscribe: <https://unsub.example.com/u/" + link + ">\nSubject: x\n";
+  const auto said = meaning(mail(Kind::bounce, "anna@example.net"), reading);
+  CHECK(said.notes.at(0).address.text == "anna@example.net");
+  const auto other = meaning(mail(Kind::bounce, "b@example.net"), reading);
+  CHECK(other.notes.at(0).address.text.empty());
 }
 
 TEST_CASE("mail to postmaster is passed on, and means nothing") {
