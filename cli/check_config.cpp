@@ -95,6 +95,27 @@ void name_odd_return_path(const std::string& file, const Config& config) {
                     "here takes them (no [[listener]] has role = \"return-path\")",
                     file, domain));
   }
+  const auto has_mailboxes = [&](const StreamConfig& stream) {
+    return std::ranges::any_of(
+        stream.sender, [&](const std::string& sender) { return sender.ends_with("@" + domain); });
+  };
+  if (std::ranges::any_of(config.streams, has_mailboxes)) {
+    say(fmt::format(
+        "{}: warning: return_path.domain: a stream's senders are of {} itself, and such "
+        "envelope senders stay as they are: use a domain of its own, as in bounce.{}",
+        file, domain, domain));
+  }
+  const auto believes_everybody = [&](const ListenerConfig& listener) {
+    return listener.role == ListenerConfig::Role::return_path && !listener.trusted.empty();
+  };
+  if (config.return_path.mailbox_evidence &&
+      std::ranges::any_of(config.listeners, believes_everybody)) {
+    say(
+        fmt::format("{}: note: return_path.mailbox_evidence: whatever reports come from the "
+                    "`trusted` peers of a return-path listener are believed: a mail server among "
+                    "them that takes mail from the world lets anybody silence anybody",
+                    file));
+  }
   if (domain == config.hostname || config.hostname.ends_with("." + domain)) {
     say(
         fmt::format("{}: warning: return_path.domain: {} looks like a domain that people have "

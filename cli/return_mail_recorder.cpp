@@ -57,6 +57,21 @@ store::NoteReturn note_of(const return_mail::Note& note, const return_mail::Read
   return change;
 }
 
+// Of closed sets, streams' names among them: nothing of the person.
+std::string said_of(const return_mail::Meaning& meaning) {
+  std::string said = fmt::format("type={}", to_string(meaning.type));
+  if (!meaning.notes.empty()) {
+    const auto& note = meaning.notes.front();
+    if (note.finding.bounce_class) {
+      said += fmt::format(" class={}", to_string(*note.finding.bounce_class));
+    }
+    if (note.finding.reason) said += fmt::format(" reason={}", to_string(*note.finding.reason));
+    if (!note.stream.empty()) said += fmt::format(" stream={}", note.stream);
+  }
+  if (meaning.unattributed) said += " unattributed";
+  return said;
+}
+
 store::KeptMail kept_of(const policy::ReturnMail& mail, const return_mail::Reading& reading,
                         ReturnType type, std::string stream) {
   store::KeptMail kept;
@@ -341,6 +356,7 @@ Result<ReturnMailRecorder::Read> ReturnMailRecorder::understand(
   if (!read.meaning.understood || lost) {
     read.kept = kept_of(mail, *item.reading, read.meaning.type, std::move(stream));
   }
+  read.verdict.said = said_of(read.meaning);
   read.changes = notes.size();
   std::ranges::move(notes, std::back_inserter(changes));
   return read;

@@ -47,6 +47,7 @@ struct ReturnMail {
 // What is to become of a mail whose meaning is on record.
 struct ReturnVerdict {
   std::vector<Mailbox> forward;  // whom it is passed on to, each once
+  std::string said;              // what it says, for the log: "type=bounce class=hard ..."
 };
 
 // A recipient that the upstream refused in the session.

@@ -60,6 +60,7 @@ struct ReturnSession::Message {
   HeldMessage body;
   std::optional<Reply> early;  // it is too large, or there is no room for it
   Time arrived;
+  std::string said;  // once it was understood
 };
 
 ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
@@ -135,9 +136,10 @@ awaitable<bool> ReturnSession::take_message() {
     first.clear();
   }
   const auto reply = co_await final_reply(message);
-  log::info(fmt::format("{} return mail from=<{}> octets={} reply={}", id_,
+  log::info(fmt::format("{} return mail from=<{}> octets={} {}{}reply={}", id_,
                         printable(policy::to_string(dialogue_.transaction()->reverse_path)),
-                        message.flow.octets(), reply.code));
+                        message.flow.octets(), message.said, message.said.empty() ? "" : " ",
+                        reply.code));
   dialogue_.end_transaction();
   // What came before our 250 does not show that it was read.
   if (!on_record_.empty() && read_ahead()) release_copies(context_.clock() + on_record_unread);
@@ -172,6 +174,7 @@ awaitable<Reply> ReturnSession::final_reply(Message& message) {
         fmt::format("{} deferred: return mail cannot be recorded: {}", id_, verdict.error().text));
     co_return make_reply(451, "4.3.0", "the message cannot be recorded right now, try again later");
   }
+  message.said = verdict->said;
   if (verdict->forward.empty()) co_return make_reply(250, "2.0.0", "Ok: read");
   co_return co_await pass_on(message, verdict->forward);
 }

@@ -25,8 +25,24 @@ struct Entity {
   std::string_view name;
   std::string_view text;
 };
-constexpr std::array entities{Entity{"lt", "<"},    Entity{"gt", ">"},   Entity{"amp", "&"},
-                              Entity{"quot", "\""}, Entity{"apos", "'"}, Entity{"nbsp", " "}};
+constexpr std::array entities{
+    Entity{"lt", "<"},    Entity{"gt", ">"},     Entity{"amp", "&"},    Entity{"quot", "\""},
+    Entity{"apos", "'"},  Entity{"ndash", "-"},  Entity{"mdash", "-"},  Entity{"lsquo", "'"},
+    Entity{"rsquo", "'"}, Entity{"ldquo", "\""}, Entity{"rdquo", "\""}, Entity{"hellip", "..."}};
+// The characters from U+00A0 on by their names (HTML 4, section 24.2).
+constexpr std::uint32_t first_latin = 0xA0;
+constexpr std::array<std::string_view, 96> latin_entities{
+    "nbsp",   "iexcl",  "cent",   "pound",  "curren", "yen",    "brvbar", "sect",   "uml",
+    "copy",   "ordf",   "laquo",  "not",    "shy",    "reg",    "macr",   "deg",    "plusmn",
+    "sup2",   "sup3",   "acute",  "micro",  "para",   "middot", "cedil",  "sup1",   "ordm",
+    "raquo",  "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc",  "Atilde",
+    "Auml",   "Aring",  "AElig",  "Ccedil", "Egrave", "Eacute", "Ecirc",  "Euml",   "Igrave",
+    "Iacute", "Icirc",  "Iuml",   "ETH",    "Ntilde", "Ograve", "Oacute", "Ocirc",  "Otilde",
+    "Ouml",   "times",  "Oslash", "Ugrave", "Uacute", "Ucirc",  "Uuml",   "Yacute", "THORN",
+    "szlig",  "agrave", "aacute", "acirc",  "atilde", "auml",   "aring",  "aelig",  "ccedil",
+    "egrave", "eacute", "ecirc",  "euml",   "igrave", "iacute", "icirc",  "iuml",   "eth",
+    "ntilde", "ograve", "oacute", "ocirc",  "otilde", "ouml",   "divide", "oslash", "ugrave",
+    "uacute", "ucirc",  "uuml",   "yacute", "thorn",  "yuml"};
 constexpr std::size_t longest_entity = 10;
 
 // The reference at the beginning of `html`, which begins with "&"; its length, 0: it is none.
@@ -43,6 +59,12 @@ std::size_t append_entity(std::string& out, std::string_view html) {
     if (read.ec != std::errc() || read.ptr != name.data() + name.size()) return 0;
     // A no-break space is a blank here, as in the markup.
     append_code_point(out, code == 0xA0 || code < 0x20 ? ' ' : code);
+    return end + 1;
+  }
+  const auto* const latin = std::ranges::find(latin_entities, name);
+  if (latin != latin_entities.end()) {
+    const auto code = first_latin + static_cast<std::uint32_t>(latin - latin_entities.begin());
+    append_code_point(out, code == first_latin ? ' ' : code);
     return end + 1;
   }
   const auto* const found = std::ranges::find(entities, name, &Entity::name);

@@ -380,6 +380,7 @@ class Reader {
     reading_.reporting_mta = limited(to_utf8(reading_.reporting_mta, {}), max_field);
     reading_.returned_header =
         limited(std::string(returned.text.substr(0, max_returned_header + 4)), max_returned_header);
+    if (reading_.findings.empty()) say_why();
     for (Finding& finding : reading_.findings) judge(finding);
     const auto rank = [](ReturnType type) {
       return type == ReturnType::bounce      ? 3
@@ -390,6 +391,22 @@ class Reader {
     for (const Finding& finding : reading_.findings) {
       if (rank(finding.type) > rank(reading_.type)) reading_.type = finding.type;
     }
+  }
+
+  // A notice that names nobody may say why all the same: whoever knows to whom the message went can
+  // use it.
+  void say_why() {
+    if (reading_.type != ReturnType::bounce && reading_.type != ReturnType::delayed) return;
+    Finding finding;
+    finding.type = reading_.type;
+    for (const Notice::Line& line : notice().lines()) {
+      if (find_reply_code(line.text) == 0 && find_status(line.text).empty()) continue;
+      if (!finding.diagnostic.empty()) finding.diagnostic += '\n';
+      finding.diagnostic += trim(line.text);
+      if (finding.diagnostic.size() > max_field) break;
+    }
+    finding.status = find_status(finding.diagnostic);
+    reading_.findings.push_back(std::move(finding));
   }
 
   void judge(Finding& finding) {

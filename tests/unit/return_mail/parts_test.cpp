@@ -147,6 +147,8 @@ TEST_CASE("HTML as text") {
         "\na & b\n\nc\nd é <e@f.example>");
   CHECK(html_to_text("<e@f.example>") == "<e@f.example>");
   CHECK(html_to_text("a<!-- b") == "a");
+  CHECK(html_to_text("Bo&icirc;te&nbsp;pleine, &Uuml;ber&szlig; &yuml; &none;") ==
+        "Boîte pleine, Überß ÿ &none;");
 }
 
 TEST_CASE("where the returned message begins") {
