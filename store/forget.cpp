@@ -122,8 +122,10 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
     summary.rows += *rows;
     const bool listed = !entries.empty() && entries.back().contact == key;
     if ((erased->known || *rows > 0) && !listed) entries.push_back({now, key});
-    if (!erased->known) continue;
-    ++summary.contacts;
+    // Known by its mail alone, it gets a record that says so: its return mail is yet to come.
+    const bool met = key == keys->front() && (*rows > 0 || *mail > 0);
+    if (!erased->known && !met) continue;
+    if (erased->known) ++summary.contacts;
     summary.texts += erased->texts;
     auto target = batch->read(key);
     if (!target) return std::unexpected(target.error());

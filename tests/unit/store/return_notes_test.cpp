@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "returns.h"
 #include "store/forgotten.h"
+#include "store/kept_mail.h"
 #include "store/traffic.h"
 
 #include <algorithm>
@@ -317,5 +318,31 @@ TEST_CASE("who is forgotten stays so, though mail about them comes later") {
     CHECK(entry.mail.empty());
   }
   CHECK(note_of_hold(*store, "a@x.example") == "5.1.1 user-unknown");
+  CHECK(store->verify({})->wrong == 0);
+}
+
+TEST_CASE("who was known by mail alone is forgotten before the bounce of that mail comes") {
+  const TemporaryDirectory directory;
+  const auto ledger = directory.path() / "forgotten";
+  const auto store = open(directory.path() / "store");
+  policy::Passages passages;
+  passages.stream = "news";
+  passages.time = day(0);
+  passages.recipients = {{contact("a@x.example"), policy::Reason::no_consent}};
+  REQUIRE(store->record({&passages, 1}));
+  KeptMail kept;
+  kept.ref = ref_of(*store, "b@x.example");
+  kept.time = day(0);
+  REQUIRE(store->keep_return_mail(kept, day(0)));
+  for (const std::string_view address : {"a@x.example", "b@x.example"}) {
+    CAPTURE(address);
+    const auto done = store->forget(contact(address), ledger, {"cli", "", "root"}, day(1));
+    REQUIRE(done);
+    CHECK(done->contacts == 0);
+    const auto bounce = returned(*store, address, BounceReason::user_unknown);
+    CHECK(apply(*store, bounce, day(2)).placed);
+    CHECK(store->address(bounce.ref)->text.empty());
+    CHECK(note_of_hold(*store, address) == "5.1.1 user-unknown");
+  }
   CHECK(store->verify({})->wrong == 0);
 }
