@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 #include "returns.h"
+#include "store/backup.h"
 #include "store/forgotten.h"
 #include "store/kept_mail.h"
 #include "store/traffic.h"
@@ -344,5 +345,26 @@ TEST_CASE("who was known by mail alone is forgotten before the bounce of that ma
     CHECK(store->address(bounce.ref)->text.empty());
     CHECK(note_of_hold(*store, address) == "5.1.1 user-unknown");
   }
+  CHECK(store->verify({})->wrong == 0);
+}
+
+TEST_CASE("who was forgotten stays so in a restored backup that is older") {
+  const TemporaryDirectory directory;
+  const auto ledger = directory.path() / "forgotten";
+  const auto backup = directory.path() / "backup";
+  const auto restored = directory.path() / "restored";
+  auto store = open(directory.path() / "store");
+  auto bounce = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  apply(*store, bounce, day(0));
+  REQUIRE(store->backup(backup));
+  REQUIRE(store->forget(contact("a@x.example"), ledger, {"cli", "", "root"}, day(1)));
+  REQUIRE(restore(backup, options_at(restored, Mode::create), {}));
+  store = open(restored, Mode::read_write);
+  CHECK(*store->forget_again(ledger, day(2)) == 1);
+  CHECK(*store->forget_again(ledger, day(2)) == 0);
+  bounce.digest[0] = 2;
+  apply(*store, bounce, day(3));
+  CHECK(store->address(bounce.ref)->text.empty());
+  for (const auto& entry : *store->history(bounce.ref)) CHECK(entry.note.empty());
   CHECK(store->verify({})->wrong == 0);
 }
