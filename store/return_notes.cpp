@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,8 +82,7 @@ Meaning meaning_of(const NoteReturn& change) {
 struct Past {
   std::vector<Time> soft_bounces;
   std::vector<Time> signs_of_life;
-  std::size_t soft_reports = 0;  // within the window
-  std::size_t other_reports = 0;
+  std::map<Weight, std::size_t> reports;  // within the window
 };
 
 // The contact's own acts, and the operator's word that mail arrives, are signs of life; what an
@@ -105,7 +105,15 @@ void take(Past& past, const EventRecord& record, Time now) {
   if (reported->weight == Weight::soft_bounce) past.soft_bounces.push_back(record.happened);
   if (reported->weight == Weight::sign_of_life) past.signs_of_life.push_back(record.happened);
   if (now - record.recorded > report_window) return;
-  ++(reported->weight == Weight::soft_bounce ? past.soft_reports : past.other_reports);
+  ++past.reports[reported->weight];
+}
+
+// A sign of life of then voids a soft bounce that no other voids.
+bool voids(const Past& past, Time sign) {
+  const auto last = std::ranges::max_element(past.signs_of_life);
+  return std::ranges::any_of(past.soft_bounces, [&](Time bounce) {
+    return bounce <= sign && (last == past.signs_of_life.end() || bounce > *last);
+  });
 }
 
 class ReturnNote {
@@ -250,11 +258,17 @@ class ReturnNote {
     return past;
   }
 
+  // Beyond the bound, what changes nothing is left out.
+  [[nodiscard]] bool has_room(Past& past) const {
+    if (past.reports[*meaning_.report] < max_reports) return true;
+    return *meaning_.report == Weight::sign_of_life && voids(past, happened());
+  }
+
   Result<void> report(Outcome& outcome) {
     auto before = past();
     if (!before) return std::unexpected(before.error());
     const bool soft = *meaning_.report == Weight::soft_bounce;
-    if ((soft ? before->soft_reports : before->other_reports) >= max_reports) return {};
+    if (!has_room(*before)) return {};
     auto done = append(policy::Reported{evidence(), *meaning_.report}, change_.diagnostic);
     if (!done || !soft || stands(HoldKind::bounced)) return done;
     before->soft_bounces.push_back(happened());

@@ -368,3 +368,27 @@ TEST_CASE("who was forgotten stays so in a restored backup that is older") {
   for (const auto& entry : *store->history(bounce.ref)) CHECK(entry.note.empty());
   CHECK(store->verify({})->wrong == 0);
 }
+
+TEST_CASE("beyond the bound of reports, a sign of life still voids the soft bounces before it") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::undefined);
+  const auto come = [&](ReturnType type, BounceReason reason, int on) {
+    mail.evidence = {type, reason, ""};
+    mail.bounce_class = BounceClass::soft;
+    for (auto& octet : mail.digest) {
+      if (++octet != 0) break;
+    }
+    return apply(*store, mail, day(on));
+  };
+  for (int i = 0; i < 120; ++i) come(ReturnType::delivered, BounceReason::undefined, 0);
+  CHECK(history_of(*store, "a@x.example").size() == max_reports);
+  for (int on = 1; on < 12; ++on) {
+    CAPTURE(on);
+    CHECK_FALSE(come(ReturnType::bounce, BounceReason::mailbox_full, on).placed);
+    // The second one adds nothing.
+    CHECK((come(ReturnType::delivered, BounceReason::undefined, on).kind == Kind::changed));
+    CHECK((come(ReturnType::delivered, BounceReason::undefined, on).kind == Kind::unchanged));
+  }
+  CHECK(contact_of(*store, "a@x.example").holds.empty());
+}
