@@ -258,8 +258,23 @@ class ReturnNote {
     return past;
   }
 
+  // More of one day than the rule asks for would add neither to the number nor to the days.
+  [[nodiscard]] bool counts_anew(const Past& past) const {
+    const auto day_of_bounce = std::chrono::floor<std::chrono::days>(happened());
+    const auto last_sign = std::ranges::max_element(past.signs_of_life);
+    std::size_t that_day = 0;
+    std::size_t not_voided = 0;
+    for (const Time bounce : past.soft_bounces) {
+      if (std::chrono::floor<std::chrono::days>(bounce) != day_of_bounce) continue;
+      ++that_day;
+      if (last_sign == past.signs_of_life.end() || bounce > *last_sign) ++not_voided;
+    }
+    return not_voided < change_.soft_rule.bounces && that_day < max_reports;
+  }
+
   // Beyond the bound, what changes nothing is left out.
   [[nodiscard]] bool has_room(Past& past) const {
+    if (*meaning_.report == Weight::soft_bounce) return counts_anew(past);
     if (past.reports[*meaning_.report] < max_reports) return true;
     return *meaning_.report == Weight::sign_of_life && voids(past, happened());
   }
@@ -268,9 +283,11 @@ class ReturnNote {
     auto before = past();
     if (!before) return std::unexpected(before.error());
     const bool soft = *meaning_.report == Weight::soft_bounce;
-    if (!has_room(*before)) return {};
-    auto done = append(policy::Reported{evidence(), *meaning_.report}, change_.diagnostic);
-    if (!done || !soft || stands(HoldKind::bounced)) return done;
+    if (has_room(*before)) {
+      auto done = append(policy::Reported{evidence(), *meaning_.report}, change_.diagnostic);
+      if (!done) return done;
+    }
+    if (!soft || stands(HoldKind::bounced)) return {};
     before->soft_bounces.push_back(happened());
     const auto found =
         policy::judge(before->soft_bounces, before->signs_of_life, change_.soft_rule, now_);

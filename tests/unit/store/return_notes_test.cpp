@@ -392,3 +392,20 @@ TEST_CASE("beyond the bound of reports, a sign of life still voids the soft boun
   }
   CHECK(contact_of(*store, "a@x.example").holds.empty());
 }
+
+TEST_CASE("many soft bounces a day make a hold on the day that the rule asks for") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  const auto come = [&](int on) {
+    ++mail.digest[mail.digest[0] == 255 ? 1 : 0];
+    return apply(*store, mail, day(on));
+  };
+  for (int on = 0; on < 2; ++on) {
+    for (int i = 0; i < 60; ++i) CHECK_FALSE(come(on).placed);
+  }
+  CHECK(history_of(*store, "a@x.example").size() == 10);
+  CHECK(counted(*store, TrafficResult::soft_bounced) == 120);
+  CHECK(come(2).placed);
+  CHECK(standing(*store, "a@x.example", HoldKind::bounced) == 1);
+}
