@@ -85,25 +85,11 @@ struct Past {
   std::map<Weight, std::size_t> reports;  // within the window
 };
 
-// The contact's own acts, and the operator's word that mail arrives, are signs of life; what an
-// import knew is not.
-bool shows_life(const EventRecord& record) {
-  if (record.import != 0) return false;
-  if (std::holds_alternative<policy::ConsentGiven>(record.facts)) return true;
-  if (const auto* lifted = std::get_if<policy::HoldsLifted>(&record.facts)) {
-    return lifted->reactivation;
-  }
-  const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
-  return placed != nullptr &&
-         (placed->kind == HoldKind::unsubscribed || placed->kind == HoldKind::complained);
-}
-
 void take(Past& past, const EventRecord& record, Time now) {
   if (shows_life(record)) past.signs_of_life.push_back(record.happened);
   const auto* reported = std::get_if<policy::Reported>(&record.facts);
   if (reported == nullptr) return;
   if (reported->weight == Weight::soft_bounce) past.soft_bounces.push_back(record.happened);
-  if (reported->weight == Weight::sign_of_life) past.signs_of_life.push_back(record.happened);
   if (now - record.recorded > report_window) return;
   ++past.reports[reported->weight];
 }
