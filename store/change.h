@@ -80,6 +80,8 @@ struct NoteReturn {
                                      // its hash is `ref`
   policy::ReturnEvidence evidence;
   policy::BounceClass bounce_class = policy::BounceClass::soft;
+  // Of the type `delivered`: not relayed or expanded, which says nothing of the mailbox.
+  bool delivered_to_mailbox = false;
   bool replied = false;  // of the type `unknown`: a person answered, a sign of life
   // A refusal in the session (a 4xx is `delayed`): one note a contact, reason and day, no digest.
   bool in_session = false;

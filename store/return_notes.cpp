@@ -61,7 +61,9 @@ Meaning meaning_of(const NoteReturn& change) {
     case ReturnType::delayed:
       return {.counted = TrafficResult::delayed, .hold = {}, .report = Weight::none};
     case ReturnType::delivered:
-      return {.counted = TrafficResult::delivered, .hold = {}, .report = Weight::sign_of_life};
+      return {.counted = TrafficResult::delivered,
+              .hold = {},
+              .report = change.delivered_to_mailbox ? Weight::sign_of_life : Weight::none};
     case ReturnType::complaint:
       return {.counted = TrafficResult::complained,
               .hold = HoldKind::complained,

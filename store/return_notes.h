@@ -7,7 +7,7 @@
 //   complaint                       a `complained` hold of every stream
 //   unsubscribe                     an `unsubscribed` hold of its stream, or of every marketing one
 //   delayed                         a report
-//   delivered                       a report, and a sign of life
+//   delivered                       a report; a sign of life where the mailbox has it
 //
 // Where such a hold stands already, a report says that it came again. Reports are bounded:
 // beyond max_reports of a weight within 30 days, mail is counted by the rows of the report alone. A

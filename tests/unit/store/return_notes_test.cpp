@@ -178,6 +178,7 @@ TEST_CASE("soft bounces become a hold by the rule, and signs of life begin anew"
                         BounceReason reason = BounceReason::mailbox_full) {
     auto mail = returned(*store, "a@x.example", reason);
     mail.evidence.type = type;
+    mail.delivered_to_mailbox = type == ReturnType::delivered;
     mail.digest[0] = ++number;
     mail.evidence.status = "4.2.2";
     mail.diagnostic = "452 4.2.2 over quota";
@@ -375,6 +376,7 @@ TEST_CASE("beyond the bound of reports, a sign of life still voids the soft boun
   auto mail = returned(*store, "a@x.example", BounceReason::undefined);
   const auto come = [&](ReturnType type, BounceReason reason, int on) {
     mail.evidence = {type, reason, ""};
+    mail.delivered_to_mailbox = type == ReturnType::delivered;
     mail.bounce_class = BounceClass::soft;
     for (auto& octet : mail.digest) {
       if (++octet != 0) break;
@@ -408,4 +410,21 @@ TEST_CASE("many soft bounces a day make a hold on the day that the rule asks for
   CHECK(counted(*store, TrafficResult::soft_bounced) == 120);
   CHECK(come(2).placed);
   CHECK(standing(*store, "a@x.example", HoldKind::bounced) == 1);
+}
+
+TEST_CASE("mail that was relayed or expanded is no sign of life") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto full = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  for (int on = 0; on < 4; ++on) {
+    full.digest[0] = static_cast<std::uint8_t>(on);
+    CHECK_FALSE(apply(*store, full, day(on)).placed);
+  }
+  auto relayed = returned(*store, "a@x.example", BounceReason::undefined);
+  relayed.evidence.type = ReturnType::delivered;
+  relayed.digest[0] = 10;
+  CHECK((apply(*store, relayed, day(4)).kind == Kind::changed));
+  CHECK(counted(*store, TrafficResult::delivered) == 1);
+  full.digest[0] = 11;
+  CHECK(apply(*store, full, day(5)).placed);
 }
