@@ -41,10 +41,14 @@ struct Meaning {
 
 Meaning meaning_of_bounce(const NoteReturn& change) {
   const BounceReason reason = change.evidence.reason;
+  if (change.history_only) {
+    const bool own = reason == BounceReason::suppressed;
+    return {.counted = {}, .hold = {}, .report = own ? std::nullopt : std::optional(Weight::none)};
+  }
   if (reason == BounceReason::suppressed) {
     return {.counted = TrafficResult::suppressed, .hold = {}, .report = {}};
   }
-  const bool counts = policy::is_about_mailbox(reason) && !change.history_only;
+  const bool counts = policy::is_about_mailbox(reason);
   if (change.bounce_class == BounceClass::hard) {
     const auto hold = counts ? std::optional(HoldKind::bounced) : std::nullopt;
     return {.counted = TrafficResult::bounced, .hold = hold, .report = Weight::none};
@@ -113,11 +117,13 @@ class ReturnNote {
     if (!is_stream_name(change_.stream)) {
       return fail(Errc::invalid, "the stream's name is too long, or not UTF-8");
     }
+    if (auto done = find_target(); !done) return std::unexpected(done.error());
+    // Most of them are addresses that somebody mistyped: nobody to keep a record of.
+    if (change_.history_only && !target_.known) return Outcome{Outcome::Kind::unchanged, {}, {}};
     auto fresh = is_new();
     if (!fresh) return std::unexpected(fresh.error());
     if (!*fresh) return Outcome{Outcome::Kind::unchanged, {}, {}};
     batch_.touch();
-    if (auto done = find_target(); !done) return std::unexpected(done.error());
     if (auto done = count_row(); !done) return std::unexpected(done.error());
     Outcome outcome{Outcome::Kind::unchanged, {}, {}};
     if (meaning_.hold && !stands(*meaning_.hold)) {

@@ -428,3 +428,22 @@ TEST_CASE("mail that was relayed or expanded is no sign of life") {
   full.digest[0] = 11;
   CHECK(apply(*store, full, day(5)).placed);
 }
+
+TEST_CASE("a refusal without authority is a note in a history that is there, and nothing else") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  for (const auto reason : {BounceReason::user_unknown, BounceReason::mailbox_full}) {
+    auto refusal = returned(*store, "typo@x.example", reason);
+    refusal.in_session = refusal.history_only = true;
+    CHECK((apply(*store, refusal).kind == Kind::unchanged));
+  }
+  CHECK(history_of(*store, "typo@x.example").empty());
+  CHECK(store->contacts("", 10)->records.empty());
+  apply(*store, lift("a@x.example", {}, marketing(), true));
+  auto refusal = returned(*store, "a@x.example", BounceReason::user_unknown);
+  refusal.in_session = refusal.history_only = true;
+  CHECK((apply(*store, refusal).kind == Kind::changed));
+  CHECK(history_of(*store, "a@x.example").size() == 2);
+  CHECK(counted(*store, TrafficResult::bounced) == 0);
+  CHECK(counted(*store, TrafficResult::soft_bounced) == 0);
+}
