@@ -447,3 +447,23 @@ TEST_CASE("a refusal without authority is a note in a history that is there, and
   CHECK(counted(*store, TrafficResult::bounced) == 0);
   CHECK(counted(*store, TrafficResult::soft_bounced) == 0);
 }
+
+TEST_CASE("the report gives hard and soft bounces of one day each their own reason") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::user_unknown);
+  apply(*store, mail, day(0));
+  mail = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  mail.digest[0] = 1;
+  apply(*store, mail, day(0));
+  std::vector<TrafficRow> rows;
+  TrafficFilter filter;
+  filter.each = [&](const TrafficRow& row) { rows.push_back(row); };
+  REQUIRE(store->report(filter));
+  REQUIRE(rows.size() == 2);
+  for (const auto& row : rows) {
+    REQUIRE(row.evidence);
+    const bool hard = row.result == TrafficResult::bounced;
+    CHECK(row.evidence->reason == (hard ? BounceReason::user_unknown : BounceReason::mailbox_full));
+  }
+}
