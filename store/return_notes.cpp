@@ -29,7 +29,7 @@ using policy::Scope;
 using Weight = policy::Reported::Weight;
 
 constexpr std::chrono::days report_window{30};
-// A date before that is a wrong clock: the token was good for less.
+// A date before that is a wrong clock: nobody's queue holds a report for so long.
 constexpr std::chrono::days oldest_date{60};
 
 // What a piece of mail means, before anything is known of the contact.

@@ -75,6 +75,8 @@ TEST_CASE("a hard bounce is a hold of every stream, with its evidence") {
   // The same report again is no second event, whatever else came between.
   CHECK(apply(*store, bounce, day(2)).kind == Kind::unchanged);
   CHECK(apply(*store, bounce, day(40)).kind == Kind::unchanged);
+  // Tokens may be good for a year.
+  CHECK(apply(*store, bounce, day(366)).kind == Kind::unchanged);
   CHECK(counted(*store, TrafficResult::bounced) == 1);
   // Another one says it again: noted, no second hold.
   bounce.digest[0] = 99;
