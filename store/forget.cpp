@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -121,7 +122,9 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
   auto keys = keys_of(*impl_, batch->txn(), impl_->hasher, impl_->rules, address);
   if (!keys) return std::unexpected(keys.error());
   ForgetSummary summary;
-  auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, *keys, Time::max());
+  const bool whole = !address.is_domain() && !address.is_digest();
+  auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, *keys,
+                          whole ? std::string_view(address.text) : std::string_view(), Time::max());
   if (!mail) return std::unexpected(mail.error());
   summary.texts += *mail;
   std::vector<Forgotten> entries;
@@ -168,8 +171,8 @@ Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, T
     if (!erased) return std::unexpected(erased.error());
     auto rows = forget_traffic(batch->txn(), impl_->tables, entry.contact, day_of(entry.time));
     if (!rows) return std::unexpected(rows.error());
-    auto mail =
-        forget_mail(batch->txn(), impl_->tables, impl_->hasher, {&entry.contact, 1}, entry.time);
+    auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, {&entry.contact, 1}, "",
+                            entry.time);
     if (!mail) return std::unexpected(mail.error());
     bool changed = erased->texts + *rows + *mail > 0;
     // The backup is older than the event that said so.
