@@ -155,6 +155,9 @@ Result<Reactivation> Store::reactivate(const policy::CanonicalAddress& address, 
   if (!target) return std::unexpected(target.error());
   auto found = weigh(batch->txn(), impl_->tables, target->key, target->contact, seen, now);
   if (!found || found->answer != Answer::allowed) return found;
+  auto forgotten = is_forgotten(batch->txn(), impl_->tables, target->key);
+  if (!forgotten) return std::unexpected(forgotten.error());
+  if (*forgotten) target->address.text.clear();
   policy::HoldsLifted lifted{.holds = {}, .scope = {}, .undo = false, .reactivation = true};
   for (const BounceHold& one : found->holds) lifted.holds.push_back(one.hold.id);
   auto done = batch->append(*target, std::move(lifted), now, now, origin);

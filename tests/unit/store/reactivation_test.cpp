@@ -167,3 +167,13 @@ TEST_CASE("reactivation: soft bounces of before count no more") {
   mail.digest[0] = 10;
   CHECK(apply(*store, mail, day(10)).placed);
 }
+
+TEST_CASE("reactivation: who was forgotten has no address again") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path() / "store");
+  bounce(*store, "a@x.example", BounceReason::not_accepting, day(0));
+  REQUIRE(store->forget(contact("a@x.example"), directory.path() / "ledger", by_operator, day(1)));
+  CHECK(reactivate(*store, "a@x.example", day(2)).answer == Answer::allowed);
+  CHECK(store->address(ref_of(*store, "a@x.example"))->text.empty());
+  CHECK(store->verify({})->wrong == 0);
+}
