@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,8 @@ namespace postern::config {
 
 inline void read_soft_rule(Section& section, ReturnPathConfig& return_path) {
   constexpr std::chrono::days longest{365};
-  section.number("soft_bounces", return_path.soft_bounces, 1, 1'000);
+  constexpr std::uint32_t most_bounces = 100;  // so many of a day the store keeps
+  section.number("soft_bounces", return_path.soft_bounces, 1, most_bounces);
   section.number("soft_days", return_path.soft_days, 1, 365);
   section.duration("soft_within", return_path.soft_within, std::chrono::days{1}, longest);
   if (return_path.soft_within < std::chrono::days{return_path.soft_days}) {

@@ -44,6 +44,7 @@ store::NoteReturn note_of(const return_mail::Note& note, const return_mail::Read
       .status = finding.status,
   };
   change.bounce_class = finding.bounce_class.value_or(policy::BounceClass::soft);
+  change.delivered_to_mailbox = finding.action == "delivered";  // RFC 3464 section 2.3.3
   change.replied = note.replied;
   change.stream = note.stream;
   change.campaign = note.campaign;

@@ -27,6 +27,9 @@ bool is_about_mailbox(BounceReason reason) {
 
 std::string note_of(const ReturnEvidence& evidence, std::string_view diagnostic) {
   if (diagnostic.empty()) {
+    const bool bounce = evidence.type == ReturnType::bounce || evidence.type == ReturnType::delayed;
+    // A complaint, or an unsubscription, has none.
+    if (!bounce && evidence.reason == BounceReason::undefined) return evidence.status;
     std::string note = evidence.status;
     if (!note.empty()) note += ' ';
     return note += to_string(evidence.reason);

@@ -80,11 +80,14 @@ struct NoteReturn {
                                      // its hash is `ref`
   policy::ReturnEvidence evidence;
   policy::BounceClass bounce_class = policy::BounceClass::soft;
+  // Of the type `delivered`: not relayed or expanded, which says nothing of the mailbox.
+  bool delivered_to_mailbox = false;
   bool replied = false;  // of the type `unknown`: a person answered, a sign of life
-  // A refusal in the session (a 4xx is `delayed`): one note a contact, reason and day, no digest.
+  // A refusal for good (5xx) in the session: one note a contact, reason and day, no digest.
   bool in_session = false;
-  bool history_only = false;  // nothing is held by it: an upstream without authority
-  std::string stream;         // of the mail that came back; empty where it is not known
+  // By an upstream without authority: noted in the history of whoever has a record, and no more.
+  bool history_only = false;
+  std::string stream;  // of the mail that came back; empty where it is not known
   std::string campaign;
   std::string diagnostic;  // personal, like what follows; each is cut to its limit
   std::string remote_mta;

@@ -258,10 +258,18 @@ class Exporter {
     return placed != nullptr && placed->evidence ? &*placed->evidence : nullptr;
   }
 
+  // Other return mail than a bounce or a delay has none.
+  static std::string_view reason_of(const policy::ReturnEvidence& evidence) {
+    const bool bounce =
+        evidence.type == policy::ReturnType::bounce || evidence.type == policy::ReturnType::delayed;
+    return bounce || evidence.reason != policy::BounceReason::undefined ? to_string(evidence.reason)
+                                                                        : std::string_view();
+  }
+
   [[nodiscard]] bool matches_reason(const HistoryEntry& entry) const {
     if (contains_nocase(entry.note, options_.reason)) return true;
     const auto* evidence = evidence_of(entry.event.facts);
-    return evidence != nullptr && (contains_nocase(to_string(evidence->reason), options_.reason) ||
+    return evidence != nullptr && (contains_nocase(reason_of(*evidence), options_.reason) ||
                                    evidence->status == options_.reason);
   }
 
@@ -273,7 +281,7 @@ class Exporter {
     row.mail = std::move(entry->mail);
     if (const auto* evidence = evidence_of(entry->event.facts)) {
       row.evidence = to_string(evidence->type);
-      row.reason = to_string(evidence->reason);
+      row.reason = reason_of(*evidence);
       row.code = evidence->status;
       row.diagnostic = std::move(entry->note);
     } else {

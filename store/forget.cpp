@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -51,6 +53,8 @@ Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn
 
 struct Erased {
   bool known = false;
+  bool later = false;      // something was recorded since
+  bool forgotten = false;  // an event says so
   std::uint64_t texts = 0;
 };
 
@@ -69,7 +73,6 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
     if (!more) return std::unexpected(more.error());
   }
   erased.known = !events.empty();
-  bool later = false;
   for (const EventKey& event : events) {
     auto octets = txn.get(tables.events, event);
     if (!octets) return std::unexpected(octets.error());
@@ -78,16 +81,17 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
       return std::unexpected(txn.env().damaged("the record of an event"));
     }
     if (record.recorded > until) {
-      later = true;
+      erased.later = true;
       continue;
     }
+    erased.forgotten = erased.forgotten || std::holds_alternative<policy::Forgotten>(record.facts);
     auto text = txn.get(tables.texts, event);
     if (!text) return std::unexpected(text.error());
     if (!*text) continue;
     ++erased.texts;
     if (auto gone = txn.remove(tables.texts, event); !gone) return std::unexpected(gone.error());
   }
-  if (erased.known && !later) {
+  if (erased.known && !erased.later) {
     auto text = txn.get(tables.addresses, key);
     if (!text) return std::unexpected(text.error());
     if (*text) ++erased.texts;
@@ -96,6 +100,15 @@ Result<Erased> erase_texts(Txn& txn, const Tables& tables, const ContactKey& key
     }
   }
   return erased;
+}
+
+Result<void> append_tombstone(Batch& batch, const ContactKey& key, Time time,
+                              const Origin& origin) {
+  auto target = batch.read(key);
+  if (!target) return std::unexpected(target.error());
+  auto done = batch.append(*target, policy::Forgotten{}, time, time, origin);
+  if (done) done = batch.write(*target);
+  return done;
 }
 
 }  // namespace
@@ -109,7 +122,9 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
   auto keys = keys_of(*impl_, batch->txn(), impl_->hasher, impl_->rules, address);
   if (!keys) return std::unexpected(keys.error());
   ForgetSummary summary;
-  auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, *keys, Time::max());
+  const bool whole = !address.is_domain() && !address.is_digest();
+  auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, *keys,
+                          whole ? std::string_view(address.text) : std::string_view(), Time::max());
   if (!mail) return std::unexpected(mail.error());
   summary.texts += *mail;
   std::vector<Forgotten> entries;
@@ -122,13 +137,12 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
     summary.rows += *rows;
     const bool listed = !entries.empty() && entries.back().contact == key;
     if ((erased->known || *rows > 0) && !listed) entries.push_back({now, key});
-    if (!erased->known) continue;
-    ++summary.contacts;
+    // Known by its mail alone, it gets a record that says so: its return mail is yet to come.
+    const bool met = key == keys->front() && (*rows > 0 || *mail > 0);
+    if (!erased->known && !met) continue;
+    if (erased->known) ++summary.contacts;
     summary.texts += erased->texts;
-    auto target = batch->read(key);
-    if (!target) return std::unexpected(target.error());
-    auto done = batch->append(*target, policy::Forgotten{}, now, now, origin);
-    if (done) done = batch->write(*target);
+    auto done = append_tombstone(*batch, key, now, origin);
     if (!done) return std::unexpected(done.error());
   }
   if (entries.empty()) return summary;
@@ -147,6 +161,7 @@ Result<ForgetSummary> Store::forget(const policy::CanonicalAddress& address,
 Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, Time now) {
   const auto entries = read_forgotten(ledger);
   if (!entries) return std::unexpected(entries.error());
+  const Origin origin{.source = "forgotten", .note = {}, .by = "postern restore"};
   const std::lock_guard lock(impl_->write_mutex);
   auto batch = Batch::begin(*impl_->env, impl_->tables, impl_->hasher, impl_->rules);
   if (!batch) return std::unexpected(batch.error());
@@ -156,10 +171,17 @@ Result<std::uint64_t> Store::forget_again(const std::filesystem::path& ledger, T
     if (!erased) return std::unexpected(erased.error());
     auto rows = forget_traffic(batch->txn(), impl_->tables, entry.contact, day_of(entry.time));
     if (!rows) return std::unexpected(rows.error());
-    auto mail =
-        forget_mail(batch->txn(), impl_->tables, impl_->hasher, {&entry.contact, 1}, entry.time);
+    auto mail = forget_mail(batch->txn(), impl_->tables, impl_->hasher, {&entry.contact, 1}, "",
+                            entry.time);
     if (!mail) return std::unexpected(mail.error());
-    if (erased->texts + *rows + *mail > 0) ++forgotten;
+    bool changed = erased->texts + *rows + *mail > 0;
+    // The backup is older than the event that said so.
+    if ((erased->known || changed) && !erased->later && !erased->forgotten) {
+      auto done = append_tombstone(*batch, entry.contact, entry.time, origin);
+      if (!done) return std::unexpected(done.error());
+      changed = true;
+    }
+    if (changed) ++forgotten;
   }
   if (forgotten == 0) return 0;
   batch->touch();

@@ -14,6 +14,20 @@ bool is_by_mail(const EventRecord& record) {
 
 }  // namespace
 
+bool shows_life(const EventRecord& record) {
+  if (record.import != 0) return false;
+  if (std::holds_alternative<policy::ConsentGiven>(record.facts)) return true;
+  if (const auto* reported = std::get_if<policy::Reported>(&record.facts)) {
+    return reported->weight == policy::Reported::Weight::sign_of_life;
+  }
+  if (const auto* lifted = std::get_if<policy::HoldsLifted>(&record.facts)) {
+    return lifted->reactivation;
+  }
+  const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
+  return placed != nullptr && (placed->kind == policy::HoldKind::unsubscribed ||
+                               placed->kind == policy::HoldKind::complained);
+}
+
 Result<bool> is_forgotten(const Txn& txn, const Tables& tables, const ContactKey& contact) {
   auto known = txn.get(tables.contacts, contact);
   if (!known) return std::unexpected(known.error());

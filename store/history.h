@@ -33,6 +33,10 @@ template <class Visit>
   return {};
 }
 
+// Mail arrived, a person answered, the contact's own acts, and the operator's word that mail
+// arrives; what an import knew is none.
+[[nodiscard]] bool shows_life(const EventRecord& record);
+
 // There is a record of this mailbox, and its address was erased. One that return mail alone made,
 // by a token's hash, never had any.
 [[nodiscard]] Result<bool> is_forgotten(const Txn& txn, const Tables& tables,

@@ -1,5 +1,6 @@
 #include "store/kept_mail.h"
 
+#include "base/text.h"
 #include "policy/address.h"
 #include "store/contact_record.h"
 #include "store/cursor.h"
@@ -64,14 +65,17 @@ Result<std::uint64_t> next_number(Txn& txn, const Tables& tables) {
 
 // The numbers of those that `wanted` answers true of, the oldest first.
 Result<std::vector<std::uint64_t>> find(const Txn& txn, const Tables& tables,
-                                        const std::function<bool(const KeptMail&)>& wanted) {
+                                        const std::function<bool(const KeptMail&)>& wanted,
+                                        bool with_message = false) {
   std::vector<std::uint64_t> found;
   auto cursor = Cursor::open(txn, *tables.return_mail);
   if (!cursor) return std::unexpected(cursor.error());
   auto more = cursor->first();
   for (; more && *more; more = cursor->next()) {
     KeptMail mail;
-    if (!decode(cursor->key(), cursor->value(), mail, false)) return std::unexpected(damaged(txn));
+    if (!decode(cursor->key(), cursor->value(), mail, with_message)) {
+      return std::unexpected(damaged(txn));
+    }
     if (wanted(mail)) found.push_back(mail.number);
   }
   if (!more) return std::unexpected(more.error());
@@ -115,16 +119,23 @@ bool decode(Octets key, Octets octets, KeptMail& mail, bool with_message) {
 }
 
 Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables, KeyHasher& hasher,
-                                  std::span<const ContactKey> contacts, Time until) {
+                                  std::span<const ContactKey> contacts, std::string_view address,
+                                  Time until) {
   if (!tables.return_mail) return 0;
   const auto is_theirs = [&](const ContactKey& key) {
     return std::ranges::find(contacts, key) != contacts.end();
   };
-  auto found = find(txn, tables, [&](const KeptMail& mail) {
+  const bool read = !address.empty();
+  const auto names_them = [&](std::string_view text) {
+    return read && contains_nocase(text, address);
+  };
+  const auto wanted = [&](const KeptMail& mail) {
     if (mail.time > until) return false;
     const auto sender = policy::parse_contact(mail.sender, false);
-    return is_theirs(mail.ref) || (sender && is_theirs(hasher(sender->text)));
-  });
+    return is_theirs(mail.ref) || (sender && is_theirs(hasher(sender->text))) ||
+           names_them(mail.subject) || names_them(mail.message);
+  };
+  auto found = find(txn, tables, wanted, read);
   if (!found) return std::unexpected(found.error());
   if (auto done = remove(txn, tables, *found); !done) return std::unexpected(done.error());
   return found->size();

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace postern::store {
 
@@ -33,10 +34,11 @@ struct KeptMail {
   std::string message;     // its first octets, as they came; empty in listings
 };
 
-// In the writer's transaction. What is of one of these contacts, or from it, and came up to then;
-// how much that was.
+// In the writer's transaction. What is of one of these contacts, or from it, or has `address` in
+// its kept octets (empty: it is not known), and came up to then; how much that was.
 [[nodiscard]] Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables, KeyHasher& hasher,
-                                                std::span<const ContactKey> contacts, Time until);
+                                                std::span<const ContactKey> contacts,
+                                                std::string_view address, Time until);
 // What is beyond its time.
 [[nodiscard]] Result<void> prune_mail(Txn& txn, const Tables& tables, Time now);
 // False where the row is no kept message.

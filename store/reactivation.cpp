@@ -74,6 +74,13 @@ bool says_unknown(const BounceHold& one) {
   return one.evidence && one.evidence->reason == policy::BounceReason::user_unknown;
 }
 
+// A bounce that came while a hold stood already is a report.
+bool reports_unknown(const EventRecord& record) {
+  const auto* reported = std::get_if<policy::Reported>(&record.facts);
+  return reported != nullptr && reported->evidence.type == policy::ReturnType::bounce &&
+         reported->evidence.reason == policy::BounceReason::user_unknown;
+}
+
 // Everything but the deed.
 Result<Reactivation> weigh(const Txn& txn, const Tables& tables, const ContactKey& key,
                            const policy::Contact& contact, bool seen, Time now) {
@@ -91,8 +98,16 @@ Result<Reactivation> weigh(const Txn& txn, const Tables& tables, const ContactKe
     if (!one) return std::unexpected(one.error());
     found.holds.push_back(*std::move(one));
   }
+  std::optional<Time> unknown;
+  std::optional<Time> sign_of_life;
   auto read = each_event(txn, tables, key,
                          [&](const EventKey& /*id*/, const EventRecord& record) -> Result<void> {
+                           if (reports_unknown(record)) {
+                             unknown = std::max(unknown, std::optional(record.happened));
+                           }
+                           if (shows_life(record)) {
+                             sign_of_life = std::max(sign_of_life, std::optional(record.happened));
+                           }
                            if (is_reactivation(record)) {
                              found.before = std::max(found.before, std::optional(record.recorded));
                            }
@@ -103,7 +118,7 @@ Result<Reactivation> weigh(const Txn& txn, const Tables& tables, const ContactKe
     found.answer = Answer::nothing;
   } else if (found.before) {
     found.answer = Answer::once_already;
-  } else if (!seen && std::ranges::any_of(found.holds, says_unknown)) {
+  } else if (!seen && (unknown > sign_of_life || std::ranges::any_of(found.holds, says_unknown))) {
     found.answer = Answer::user_unknown;
   } else if (found.used >= found.limit) {
     found.answer = Answer::month_spent;
@@ -140,6 +155,9 @@ Result<Reactivation> Store::reactivate(const policy::CanonicalAddress& address, 
   if (!target) return std::unexpected(target.error());
   auto found = weigh(batch->txn(), impl_->tables, target->key, target->contact, seen, now);
   if (!found || found->answer != Answer::allowed) return found;
+  auto forgotten = is_forgotten(batch->txn(), impl_->tables, target->key);
+  if (!forgotten) return std::unexpected(forgotten.error());
+  if (*forgotten) target->address.text.clear();
   policy::HoldsLifted lifted{.holds = {}, .scope = {}, .undo = false, .reactivation = true};
   for (const BounceHold& one : found->holds) lifted.holds.push_back(one.hold.id);
   auto done = batch->append(*target, std::move(lifted), now, now, origin);

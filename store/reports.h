@@ -1,5 +1,5 @@
 // Which reports were taken: the same report again (a sender's retry, a copy) is no second event. A
-// report is known by a keyed hash, for 60 days: twice as long as its token is good.
+// report is known by a keyed hash, for 400 days: longer than any token is good (a year at most).
 #pragma once
 
 #include "base/result.h"
@@ -10,7 +10,7 @@
 
 namespace postern::store {
 
-inline constexpr std::chrono::days reports_known{60};
+inline constexpr std::chrono::days reports_known{400};
 
 // True where it was not known; it is from now on, in the writer's transaction. Some of those that
 // are beyond their time go with each call, so that the table cannot outgrow what comes in.

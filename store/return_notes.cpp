@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,7 @@ using policy::Scope;
 using Weight = policy::Reported::Weight;
 
 constexpr std::chrono::days report_window{30};
-// A date before that is a wrong clock: the token was good for less.
+// A date before that is a wrong clock: nobody's queue holds a report for so long.
 constexpr std::chrono::days oldest_date{60};
 
 // What a piece of mail means, before anything is known of the contact.
@@ -40,10 +41,14 @@ struct Meaning {
 
 Meaning meaning_of_bounce(const NoteReturn& change) {
   const BounceReason reason = change.evidence.reason;
+  if (change.history_only) {
+    const bool own = reason == BounceReason::suppressed;
+    return {.counted = {}, .hold = {}, .report = own ? std::nullopt : std::optional(Weight::none)};
+  }
   if (reason == BounceReason::suppressed) {
     return {.counted = TrafficResult::suppressed, .hold = {}, .report = {}};
   }
-  const bool counts = policy::is_about_mailbox(reason) && !change.history_only;
+  const bool counts = policy::is_about_mailbox(reason);
   if (change.bounce_class == BounceClass::hard) {
     const auto hold = counts ? std::optional(HoldKind::bounced) : std::nullopt;
     return {.counted = TrafficResult::bounced, .hold = hold, .report = Weight::none};
@@ -60,7 +65,9 @@ Meaning meaning_of(const NoteReturn& change) {
     case ReturnType::delayed:
       return {.counted = TrafficResult::delayed, .hold = {}, .report = Weight::none};
     case ReturnType::delivered:
-      return {.counted = TrafficResult::delivered, .hold = {}, .report = Weight::sign_of_life};
+      return {.counted = TrafficResult::delivered,
+              .hold = {},
+              .report = change.delivered_to_mailbox ? Weight::sign_of_life : Weight::none};
     case ReturnType::complaint:
       return {.counted = TrafficResult::complained,
               .hold = HoldKind::complained,
@@ -81,31 +88,24 @@ Meaning meaning_of(const NoteReturn& change) {
 struct Past {
   std::vector<Time> soft_bounces;
   std::vector<Time> signs_of_life;
-  std::size_t soft_reports = 0;  // within the window
-  std::size_t other_reports = 0;
+  std::map<Weight, std::size_t> reports;  // within the window
 };
-
-// The contact's own acts, and the operator's word that mail arrives, are signs of life; what an
-// import knew is not.
-bool shows_life(const EventRecord& record) {
-  if (record.import != 0) return false;
-  if (std::holds_alternative<policy::ConsentGiven>(record.facts)) return true;
-  if (const auto* lifted = std::get_if<policy::HoldsLifted>(&record.facts)) {
-    return lifted->reactivation;
-  }
-  const auto* placed = std::get_if<policy::HoldPlaced>(&record.facts);
-  return placed != nullptr &&
-         (placed->kind == HoldKind::unsubscribed || placed->kind == HoldKind::complained);
-}
 
 void take(Past& past, const EventRecord& record, Time now) {
   if (shows_life(record)) past.signs_of_life.push_back(record.happened);
   const auto* reported = std::get_if<policy::Reported>(&record.facts);
   if (reported == nullptr) return;
   if (reported->weight == Weight::soft_bounce) past.soft_bounces.push_back(record.happened);
-  if (reported->weight == Weight::sign_of_life) past.signs_of_life.push_back(record.happened);
   if (now - record.recorded > report_window) return;
-  ++(reported->weight == Weight::soft_bounce ? past.soft_reports : past.other_reports);
+  ++past.reports[reported->weight];
+}
+
+// A sign of life of then voids a soft bounce that no other voids.
+bool voids(const Past& past, Time sign) {
+  const auto last = std::ranges::max_element(past.signs_of_life);
+  return std::ranges::any_of(past.soft_bounces, [&](Time bounce) {
+    return bounce <= sign && (last == past.signs_of_life.end() || bounce > *last);
+  });
 }
 
 class ReturnNote {
@@ -117,11 +117,13 @@ class ReturnNote {
     if (!is_stream_name(change_.stream)) {
       return fail(Errc::invalid, "the stream's name is too long, or not UTF-8");
     }
+    if (auto done = find_target(); !done) return std::unexpected(done.error());
+    // Most of them are addresses that somebody mistyped: nobody to keep a record of.
+    if (change_.history_only && !target_.known) return Outcome{Outcome::Kind::unchanged, {}, {}};
     auto fresh = is_new();
     if (!fresh) return std::unexpected(fresh.error());
     if (!*fresh) return Outcome{Outcome::Kind::unchanged, {}, {}};
     batch_.touch();
-    if (auto done = find_target(); !done) return std::unexpected(done.error());
     if (auto done = count_row(); !done) return std::unexpected(done.error());
     Outcome outcome{Outcome::Kind::unchanged, {}, {}};
     if (meaning_.hold && !stands(*meaning_.hold)) {
@@ -250,13 +252,36 @@ class ReturnNote {
     return past;
   }
 
+  // More of one day than the rule asks for would add neither to the number nor to the days.
+  [[nodiscard]] bool counts_anew(const Past& past) const {
+    const auto day_of_bounce = std::chrono::floor<std::chrono::days>(happened());
+    const auto last_sign = std::ranges::max_element(past.signs_of_life);
+    std::size_t that_day = 0;
+    std::size_t not_voided = 0;
+    for (const Time bounce : past.soft_bounces) {
+      if (std::chrono::floor<std::chrono::days>(bounce) != day_of_bounce) continue;
+      ++that_day;
+      if (last_sign == past.signs_of_life.end() || bounce > *last_sign) ++not_voided;
+    }
+    return not_voided < change_.soft_rule.bounces && that_day < max_reports;
+  }
+
+  // Beyond the bound, what changes nothing is left out.
+  [[nodiscard]] bool has_room(Past& past) const {
+    if (*meaning_.report == Weight::soft_bounce) return counts_anew(past);
+    if (past.reports[*meaning_.report] < max_reports) return true;
+    return *meaning_.report == Weight::sign_of_life && voids(past, happened());
+  }
+
   Result<void> report(Outcome& outcome) {
     auto before = past();
     if (!before) return std::unexpected(before.error());
     const bool soft = *meaning_.report == Weight::soft_bounce;
-    if ((soft ? before->soft_reports : before->other_reports) >= max_reports) return {};
-    auto done = append(policy::Reported{evidence(), *meaning_.report}, change_.diagnostic);
-    if (!done || !soft || stands(HoldKind::bounced)) return done;
+    if (has_room(*before)) {
+      auto done = append(policy::Reported{evidence(), *meaning_.report}, change_.diagnostic);
+      if (!done) return done;
+    }
+    if (!soft || stands(HoldKind::bounced)) return {};
     before->soft_bounces.push_back(happened());
     const auto found =
         policy::judge(before->soft_bounces, before->signs_of_life, change_.soft_rule, now_);

@@ -7,10 +7,12 @@
 //   complaint                       a `complained` hold of every stream
 //   unsubscribe                     an `unsubscribed` hold of its stream, or of every marketing one
 //   delayed                         a report
-//   delivered                       a report, and a sign of life
+//   delivered                       a report; a sign of life where the mailbox has it
 //
-// Where such a hold stands already, a report says that it came again. Reports are bounded: beyond
-// max_reports of a weight within 30 days, mail is counted by the rows of the report alone.
+// Where such a hold stands already, a report says that it came again. Reports are bounded:
+// beyond max_reports of a weight within 30 days, mail is counted by the rows of the report alone. A
+// sign of life is kept nevertheless where it voids a soft bounce. Of soft bounces, as many a day
+// are kept as the rule asks for in all, and max_reports at most.
 //
 // A contact that was forgotten stays so: neither address nor text of later return mail is kept.
 #pragma once

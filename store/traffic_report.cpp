@@ -104,6 +104,7 @@ class Walk {
                       [&](const EventKey& id, EventRecord event) -> Result<void> {
                         auto* evidence = evidence_of(event.facts);
                         if (evidence == nullptr || evidence->type != *type) return {};
+                        if (!fits(key.result, *evidence)) return {};
                         if (day_of(event.recorded) != key.day || event.recorded < newest) return {};
                         auto octets = txn.get(tables_.texts, id);
                         if (!octets) return std::unexpected(octets.error());
@@ -138,6 +139,12 @@ class Walk {
       default:
         return std::nullopt;
     }
+  }
+
+  static bool fits(TrafficResult result, const policy::ReturnEvidence& evidence) {
+    const bool hard = policy::class_of(evidence.reason) == policy::BounceClass::hard;
+    if (result == TrafficResult::bounced) return hard;
+    return result != TrafficResult::soft_bounced || !hard;
   }
 
   // Which of the totals a campaign counts for.

@@ -322,7 +322,8 @@ Result<void> Record::add_evidence(Statement& said, const Saying& saying) const {
   const auto type = policy::parse_return_type(word);
   if (!type) return invalid("evidence: " + printable(word, 40) + " is no type of return mail");
   const std::string reason = note(saying);
-  const auto known = policy::parse_bounce_reason(reason);
+  const auto known = reason.empty() ? std::optional(policy::BounceReason::undefined)
+                                    : policy::parse_bounce_reason(reason);
   if (!known) return invalid("reason: " + printable(reason, 40) + " is no reason of a bounce");
   said.evidence = {
       .type = *type, .reason = *known, .status = policy::kept_status(trim(text(Use::bounce_code)))};

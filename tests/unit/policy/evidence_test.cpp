@@ -36,6 +36,9 @@ TEST_CASE("evidence: the note has the code once") {
   const ReturnEvidence bare{ReturnType::bounce, BounceReason::mailbox_full, ""};
   CHECK(note_of(bare, "over quota") == "over quota");
   CHECK(note_of(bare, "") == "mailbox-full");
+  CHECK(note_of({ReturnType::bounce, BounceReason::undefined, ""}, "") == "undefined");
+  CHECK(note_of({ReturnType::complaint, BounceReason::undefined, ""}, "").empty());
+  CHECK(note_of({ReturnType::unsubscribe, BounceReason::undefined, ""}, "").empty());
 }
 
 TEST_CASE("types of return mail are read back by their names") {

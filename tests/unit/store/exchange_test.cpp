@@ -307,6 +307,8 @@ TEST_CASE("export and import: what return mail said comes along") {
     only.reason = "not-acc";
     CHECK(exported(*store, only).contains("a@x.example"));
     CHECK_FALSE(exported(*store, only).contains("b@x.example"));
+    // A complaint has no reason.
+    CHECK_FALSE(file.contains("undefined"));
 
     const auto other = open(directory.path() / "other");
     CHECK(import(*other, file).counts.added == 3);
@@ -317,6 +319,9 @@ TEST_CASE("export and import: what return mail said comes along") {
           policy::ReturnEvidence{policy::ReturnType::bounce, policy::BounceReason::not_accepting,
                                  "5.1.1"});
     CHECK(history[0].note == "550 5.1.1 \"gone\",\nfor good; 556");
+    CHECK(
+        std::get<policy::HoldPlaced>(history_of(*other, "b@x.example")[0].event.facts).evidence ==
+        policy::ReturnEvidence{policy::ReturnType::complaint, policy::BounceReason::undefined, ""});
     CHECK(history[0].mail == MailDetails{"spring", "mx.x.example", "mail.example.org", "<1@x>"});
     CHECK_FALSE(
         std::get<policy::HoldPlaced>(history_of(*other, "c@x.example")[0].event.facts).evidence);

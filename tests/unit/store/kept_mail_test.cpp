@@ -135,3 +135,20 @@ TEST_CASE(
   REQUIRE(store->reopen());
   has_all(*store);
 }
+
+TEST_CASE("kept mail that names the forgotten in its text goes too") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path() / "store");
+  keep(*store, mail_at(day(0), "To: <Jane@X.Example>\r\n\r\nhello"), day(0));
+  keep(*store, mail_at(day(0), "To: <joe@x.example>\r\n\r\nhello"), day(0));
+  const auto ledger = directory.path() / "ledger";
+  const Origin origin{"cli", "", "root"};
+  const auto domain = store->forget(contact("@x.example"), ledger, origin, day(1));
+  REQUIRE(domain);
+  CHECK(store->return_mail()->size() == 2);
+  const auto done = store->forget(contact("jane@x.example"), ledger, origin, day(1));
+  REQUIRE(done);
+  CHECK(done->texts == 1);
+  REQUIRE(store->return_mail()->size() == 1);
+  CHECK(store->return_mail(store->return_mail()->front().number)->message.contains("joe"));
+}

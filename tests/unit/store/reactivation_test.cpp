@@ -98,6 +98,25 @@ TEST_CASE("reactivation: who is unknown there has to have been seen since") {
   CHECK_FALSE(is_held(*store, "a@x.example"));
 }
 
+TEST_CASE("reactivation: who is unknown there by a later report has to have been seen since, too") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  for (const std::string_view address : {"a@x.example", "b@x.example"}) {
+    bounce(*store, address, BounceReason::not_accepting, day(0));
+    auto later = returned(*store, address, BounceReason::user_unknown);
+    later.digest[0] = 2;
+    REQUIRE_FALSE(apply(*store, later, day(1)).placed);
+  }
+  CHECK(reactivate(*store, "a@x.example", day(2)).answer == Answer::user_unknown);
+  CHECK(reactivate(*store, "a@x.example", day(2), true).answer == Answer::allowed);
+  auto reply = returned(*store, "b@x.example", BounceReason::undefined);
+  reply.evidence = {};
+  reply.replied = true;
+  reply.digest[0] = 3;
+  apply(*store, reply, day(2));
+  CHECK(reactivate(*store, "b@x.example", day(3)).answer == Answer::allowed);
+}
+
 TEST_CASE("reactivation: the counts survive forgetting, importing anew and a new process") {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "store";
@@ -147,4 +166,14 @@ TEST_CASE("reactivation: soft bounces of before count no more") {
   }
   mail.digest[0] = 10;
   CHECK(apply(*store, mail, day(10)).placed);
+}
+
+TEST_CASE("reactivation: who was forgotten has no address again") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path() / "store");
+  bounce(*store, "a@x.example", BounceReason::not_accepting, day(0));
+  REQUIRE(store->forget(contact("a@x.example"), directory.path() / "ledger", by_operator, day(1)));
+  CHECK(reactivate(*store, "a@x.example", day(2)).answer == Answer::allowed);
+  CHECK(store->address(ref_of(*store, "a@x.example"))->text.empty());
+  CHECK(store->verify({})->wrong == 0);
 }

@@ -3,7 +3,9 @@
 
 #include "fixture.h"
 #include "returns.h"
+#include "store/backup.h"
 #include "store/forgotten.h"
+#include "store/kept_mail.h"
 #include "store/traffic.h"
 
 #include <algorithm>
@@ -73,6 +75,8 @@ TEST_CASE("a hard bounce is a hold of every stream, with its evidence") {
   // The same report again is no second event, whatever else came between.
   CHECK(apply(*store, bounce, day(2)).kind == Kind::unchanged);
   CHECK(apply(*store, bounce, day(40)).kind == Kind::unchanged);
+  // Tokens may be good for a year.
+  CHECK(apply(*store, bounce, day(366)).kind == Kind::unchanged);
   CHECK(counted(*store, TrafficResult::bounced) == 1);
   // Another one says it again: noted, no second hold.
   bounce.digest[0] = 99;
@@ -176,6 +180,7 @@ TEST_CASE("soft bounces become a hold by the rule, and signs of life begin anew"
                         BounceReason reason = BounceReason::mailbox_full) {
     auto mail = returned(*store, "a@x.example", reason);
     mail.evidence.type = type;
+    mail.delivered_to_mailbox = type == ReturnType::delivered;
     mail.digest[0] = ++number;
     mail.evidence.status = "4.2.2";
     mail.diagnostic = "452 4.2.2 over quota";
@@ -318,4 +323,149 @@ TEST_CASE("who is forgotten stays so, though mail about them comes later") {
   }
   CHECK(note_of_hold(*store, "a@x.example") == "5.1.1 user-unknown");
   CHECK(store->verify({})->wrong == 0);
+}
+
+TEST_CASE("who was known by mail alone is forgotten before the bounce of that mail comes") {
+  const TemporaryDirectory directory;
+  const auto ledger = directory.path() / "forgotten";
+  const auto store = open(directory.path() / "store");
+  policy::Passages passages;
+  passages.stream = "news";
+  passages.time = day(0);
+  passages.recipients = {{contact("a@x.example"), policy::Reason::no_consent}};
+  REQUIRE(store->record({&passages, 1}));
+  KeptMail kept;
+  kept.ref = ref_of(*store, "b@x.example");
+  kept.time = day(0);
+  REQUIRE(store->keep_return_mail(kept, day(0)));
+  for (const std::string_view address : {"a@x.example", "b@x.example"}) {
+    CAPTURE(address);
+    const auto done = store->forget(contact(address), ledger, {"cli", "", "root"}, day(1));
+    REQUIRE(done);
+    CHECK(done->contacts == 0);
+    const auto bounce = returned(*store, address, BounceReason::user_unknown);
+    CHECK(apply(*store, bounce, day(2)).placed);
+    CHECK(store->address(bounce.ref)->text.empty());
+    CHECK(note_of_hold(*store, address) == "5.1.1 user-unknown");
+  }
+  CHECK(store->verify({})->wrong == 0);
+}
+
+TEST_CASE("who was forgotten stays so in a restored backup that is older") {
+  const TemporaryDirectory directory;
+  const auto ledger = directory.path() / "forgotten";
+  const auto backup = directory.path() / "backup";
+  const auto restored = directory.path() / "restored";
+  auto store = open(directory.path() / "store");
+  auto bounce = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  apply(*store, bounce, day(0));
+  REQUIRE(store->backup(backup));
+  REQUIRE(store->forget(contact("a@x.example"), ledger, {"cli", "", "root"}, day(1)));
+  REQUIRE(restore(backup, options_at(restored, Mode::create), {}));
+  store = open(restored, Mode::read_write);
+  CHECK(*store->forget_again(ledger, day(2)) == 1);
+  CHECK(*store->forget_again(ledger, day(2)) == 0);
+  bounce.digest[0] = 2;
+  apply(*store, bounce, day(3));
+  CHECK(store->address(bounce.ref)->text.empty());
+  for (const auto& entry : *store->history(bounce.ref)) CHECK(entry.note.empty());
+  CHECK(store->verify({})->wrong == 0);
+}
+
+TEST_CASE("beyond the bound of reports, a sign of life still voids the soft bounces before it") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::undefined);
+  const auto come = [&](ReturnType type, BounceReason reason, int on) {
+    mail.evidence = {type, reason, ""};
+    mail.delivered_to_mailbox = type == ReturnType::delivered;
+    mail.bounce_class = BounceClass::soft;
+    for (auto& octet : mail.digest) {
+      if (++octet != 0) break;
+    }
+    return apply(*store, mail, day(on));
+  };
+  for (int i = 0; i < 120; ++i) come(ReturnType::delivered, BounceReason::undefined, 0);
+  CHECK(history_of(*store, "a@x.example").size() == max_reports);
+  for (int on = 1; on < 12; ++on) {
+    CAPTURE(on);
+    CHECK_FALSE(come(ReturnType::bounce, BounceReason::mailbox_full, on).placed);
+    // The second one adds nothing.
+    CHECK((come(ReturnType::delivered, BounceReason::undefined, on).kind == Kind::changed));
+    CHECK((come(ReturnType::delivered, BounceReason::undefined, on).kind == Kind::unchanged));
+  }
+  CHECK(contact_of(*store, "a@x.example").holds.empty());
+}
+
+TEST_CASE("many soft bounces a day make a hold on the day that the rule asks for") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  const auto come = [&](int on) {
+    ++mail.digest[mail.digest[0] == 255 ? 1 : 0];
+    return apply(*store, mail, day(on));
+  };
+  for (int on = 0; on < 2; ++on) {
+    for (int i = 0; i < 60; ++i) CHECK_FALSE(come(on).placed);
+  }
+  CHECK(history_of(*store, "a@x.example").size() == 10);
+  CHECK(counted(*store, TrafficResult::soft_bounced) == 120);
+  CHECK(come(2).placed);
+  CHECK(standing(*store, "a@x.example", HoldKind::bounced) == 1);
+}
+
+TEST_CASE("mail that was relayed or expanded is no sign of life") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto full = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  for (int on = 0; on < 4; ++on) {
+    full.digest[0] = static_cast<std::uint8_t>(on);
+    CHECK_FALSE(apply(*store, full, day(on)).placed);
+  }
+  auto relayed = returned(*store, "a@x.example", BounceReason::undefined);
+  relayed.evidence.type = ReturnType::delivered;
+  relayed.digest[0] = 10;
+  CHECK((apply(*store, relayed, day(4)).kind == Kind::changed));
+  CHECK(counted(*store, TrafficResult::delivered) == 1);
+  full.digest[0] = 11;
+  CHECK(apply(*store, full, day(5)).placed);
+}
+
+TEST_CASE("a refusal without authority is a note in a history that is there, and nothing else") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  for (const auto reason : {BounceReason::user_unknown, BounceReason::mailbox_full}) {
+    auto refusal = returned(*store, "typo@x.example", reason);
+    refusal.in_session = refusal.history_only = true;
+    CHECK((apply(*store, refusal).kind == Kind::unchanged));
+  }
+  CHECK(history_of(*store, "typo@x.example").empty());
+  CHECK(store->contacts("", 10)->records.empty());
+  apply(*store, lift("a@x.example", {}, marketing(), true));
+  auto refusal = returned(*store, "a@x.example", BounceReason::user_unknown);
+  refusal.in_session = refusal.history_only = true;
+  CHECK((apply(*store, refusal).kind == Kind::changed));
+  CHECK(history_of(*store, "a@x.example").size() == 2);
+  CHECK(counted(*store, TrafficResult::bounced) == 0);
+  CHECK(counted(*store, TrafficResult::soft_bounced) == 0);
+}
+
+TEST_CASE("the report gives hard and soft bounces of one day each their own reason") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  auto mail = returned(*store, "a@x.example", BounceReason::user_unknown);
+  apply(*store, mail, day(0));
+  mail = returned(*store, "a@x.example", BounceReason::mailbox_full);
+  mail.digest[0] = 1;
+  apply(*store, mail, day(0));
+  std::vector<TrafficRow> rows;
+  TrafficFilter filter;
+  filter.each = [&](const TrafficRow& row) { rows.push_back(row); };
+  REQUIRE(store->report(filter));
+  REQUIRE(rows.size() == 2);
+  for (const auto& row : rows) {
+    REQUIRE(row.evidence);
+    const bool hard = row.result == TrafficResult::bounced;
+    CHECK(row.evidence->reason == (hard ? BounceReason::user_unknown : BounceReason::mailbox_full));
+  }
 }
