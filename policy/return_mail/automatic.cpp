@@ -21,6 +21,19 @@ constexpr std::array<std::string_view, 8> reply_fields{
 constexpr std::array<std::string_view, 7> request_words{
     "unsubscribe", "remove", "opt-out", "optout", "abmelden", "désabonner", "désinscription"};
 
+// Subjects that people give to what vacation(1) and its like write for them.
+constexpr std::array<std::string_view, 12> absence_words{
+    "away",  "vacation", "holiday", "absen",      "abwesen",           "urlaub",
+    "congé", "vacances", "ferie",   "vacaciones", "not in the office", "on leave"};
+
+// Sent as bulk mail, and of no list: of old that is how a program says that it answers.
+bool is_vacation(const Header& header, std::string_view precedence, std::string_view subject) {
+  if (precedence != "bulk" && precedence != "junk") return false;
+  if (header.find("List-Id") != nullptr || header.find("List-Unsubscribe") != nullptr) return false;
+  return std::ranges::any_of(absence_words,
+                             [&](std::string_view word) { return subject.contains(word); });
+}
+
 bool begins_with_any(std::string_view text, auto... words) {
   return (text.starts_with(words) || ...);
 }
@@ -32,6 +45,7 @@ bool is_automatic_reply(const Header& header, std::string_view subject) {
   if (begins_with_any(submitted, "auto-replied", "auto-reply", "vacation")) return true;
   const std::string precedence = to_lower(header.value("Precedence"));
   if (begins_with_any(precedence, "auto_reply", "auto-reply")) return true;
+  if (is_vacation(header, trim(precedence), subject)) return true;
   if (std::ranges::any_of(reply_fields,
                           [&](std::string_view name) { return header.find(name) != nullptr; })) {
     return true;

@@ -79,7 +79,9 @@ def at_end(name, what, answer, reason, status=None, also=(), **more):
 WAYS = [
     at_rcpt("user-unknown", "unknown to the next hop",
             "550 5.1.1 <pat@far.test>: Recipient address rejected: User unknown", "user-unknown", "5.1.1"),
-    at_rcpt("user-unknown-bare", "the same without an enhanced code", "550 No such user here", "user-unknown"),
+    # OpenSMTPD does not tell that it was RCPT which was refused: then it may have been a filter.
+    at_rcpt("user-unknown-bare", "the same without an enhanced code", "550 No such user here", "user-unknown",
+            also=("policy",)),
     at_rcpt("user-unknown-lines", "the same in several lines",
             "550-5.1.1 We looked everywhere for the mailbox\n550-5.1.1 pat, and there is none of that name. Look for\n"
             "550 5.1.1 a spelling mistake in the address.", "user-unknown", "5.1.1"),

@@ -57,16 +57,16 @@ def test_a_store_of_a_newer_version(new_gate, upstream):
     gate = new_gate(upstream.address)
     gate.run("import", "-", input="you@example.com\n")
     [data] = [path for path in gate.store.iterdir() if "lock" not in path.name]
-    ours, newer = b"schema\0\0\0\2", b"schema\0\0\0\3"
+    ours, newer = b"schema\0\0\0\3", b"schema\0\0\0\4"
     octets = data.read_bytes()
     assert ours in octets
     data.write_bytes(octets.replace(ours, newer))
     for verb in (["show", "you@example.com"], ["unsubscribe", "other@example.com"], ["stats"], ["import", "-"]):
         said = gate.run(*verb, input="", expect=3).stderr
-        assert "format 2" in said and said.count("\n") == 1, said
+        assert "format 3" in said and said.count("\n") == 1, said
     gate.start()
     answers_451(gate)
-    assert "format 2" in gate.process.log
+    assert "format 3" in gate.process.log
     data.write_bytes(octets)
     wait_until(lambda: rcpt(gate).code == 550, "the gate opens the store that it can read")
 
