@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <exception>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <sstream>
 #include <utility>
@@ -365,7 +364,7 @@ Result<ReturnMailRecorder::Read> ReturnMailRecorder::understand(
 
 // For a look: mail is passed on without (DESIGN.md 9).
 void ReturnMailRecorder::keep(const store::KeptMail& mail) {
-  const auto digest = std::hash<std::string_view>{}(mail.message);
+  const auto digest = return_mail::report_digest(mail.message, {});
   if (std::ranges::find(kept_last_, digest) != kept_last_.end()) return;
   const auto store = sources_.store();
   const auto number = store ? store->keep_return_mail(mail, current_time())

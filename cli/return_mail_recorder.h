@@ -12,9 +12,11 @@
 #include "store/kept_mail.h"
 #include "store/store.h"
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -120,7 +122,7 @@ class ReturnMailRecorder final : public policy::Returns {
   bool ending_ = false;
 
   // The thread's own: digests of the mails that were kept last, so that a retry is not kept again.
-  std::deque<std::size_t> kept_last_;
+  std::deque<std::array<std::uint8_t, 16>> kept_last_;
 
   metrics::Counter& unattributed_;
   metrics::Counter& dropped_;

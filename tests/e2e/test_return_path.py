@@ -1,6 +1,8 @@
 """Bounces, complaints and replies come home, are understood, and are remembered."""
 
+import json
 import re
+import time
 
 import pytest
 
@@ -300,3 +302,20 @@ def test_a_postfix_before_the_listener(new_gate, new_postfix, upstream):
     path = reverse_path(bob)
     gate.terminate()
     assert bring(path, report("bob@remote.test", path, bob.content)).code == 450
+
+
+def test_what_is_not_understood_is_kept_for_a_look(gate, upstream):
+    """Once each, whatever its sender's retries; the newest first, with the time it came."""
+    for number in range(3):
+        path = reverse_path(send(gate, upstream, "pat@remote.test", letter(f"spring {number}")))
+        strange = plain("office@remote.test", path, f"hm {number}", "What is this?")
+        upstream.answers["MAIL"] = b"451 4.3.0 not now\r\n"
+        assert give_back(gate, path, strange, "office@remote.test").code == 451
+        del upstream.answers["MAIL"]
+        assert give_back(gate, path, strange, "office@remote.test").code == 250
+    kept = [json.loads(line) for line in gate.run("return-mail", "list", "--json").stdout.splitlines()]
+    assert [(one["subject"], one["sender"], one["stream"]) for one in kept] == [
+        (f"hm {number}", "office@remote.test", "newsletter") for number in (2, 1, 0)]
+    assert all(re.match(time.strftime("%Y-", time.gmtime()), one["time"]) for one in kept), kept
+    shown = gate.run("return-mail", "show", kept[0]["number"]).stdout
+    assert "Subject: hm 2" in shown and "What is this?" in shown
