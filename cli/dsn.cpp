@@ -21,22 +21,20 @@ namespace {
 
 constexpr std::string_view standard_input = "-";
 
-// As much of it as is looked at.
-Result<std::string> read_message(std::istream& in) {
-  std::string text(return_mail::max_read, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+// As much of it as is looked at, in the buffer.
+Result<std::string_view> read_message(std::istream& in, std::string& buffer) {
+  in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
   if (in.bad()) return fail(Errc::io, std::generic_category().message(errno));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  return text;
+  return std::string_view(buffer).substr(0, static_cast<std::size_t>(in.gcount()));
 }
 
-Result<std::string> read_file(const std::string& name) {
-  if (name == standard_input) return read_message(std::cin);
+Result<std::string_view> read_file(const std::string& name, std::string& buffer) {
+  if (name == standard_input) return read_message(std::cin, buffer);
   std::error_code error;
   if (std::filesystem::is_directory(name, error)) return fail(Errc::io, "it is a folder");
   std::ifstream file(name, std::ios::binary);
   if (!file) return fail(Errc::io, std::generic_category().message(errno));
-  return read_message(file);
+  return read_message(file, buffer);
 }
 
 void set(boost::json::object& object, std::string_view name, std::string_view value) {
@@ -79,8 +77,10 @@ void print(const std::string& file, const return_mail::Reading& reading) {
 
 int dsn(const DsnOptions& options) {
   int status = exit_done;
+  // One for all of them: to clear a mebibyte costs as much as to read a bounce.
+  std::string buffer(return_mail::max_read, '\0');
   for (const auto& name : options.files) {
-    const auto message = read_file(name);
+    const auto message = read_file(name, buffer);
     if (!message) {
       status = complain(
           {message.error().code, fmt::format("{}: {}", one_line(name), message.error().text)});
