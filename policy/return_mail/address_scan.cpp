@@ -122,10 +122,10 @@ bool is_program(std::string_view value) {
          value.starts_with("\"/") || value.starts_with(':');
 }
 
-constexpr std::array<std::string_view, 14> daemons{
-    "postmaster",  "mailer-daemon", "mailerdaemon", "mail-daemon",  "mdaemon",
-    "mail_daemon", "daemon",        "abuse",        "hostmaster",   "helpdesk",
-    "no-reply",    "noreply",       "mailadmin",    "dmarc-noreply"};
+constexpr std::array<std::string_view, 15> daemons{
+    "postmaster", "post_master", "mailer-daemon", "mailerdaemon", "mail-daemon",
+    "mdaemon",    "mail_daemon", "daemon",        "abuse",        "hostmaster",
+    "helpdesk",   "no-reply",    "noreply",       "mailadmin",    "dmarc-noreply"};
 
 }  // namespace
 
@@ -173,7 +173,9 @@ std::string address_of_field(std::string_view value) {
                          std::ranges::all_of(bare.substr(at + 1), in_domain);
     return address ? decode_xtext(bare) : std::string();
   }
-  return decode_xtext(value.substr(spot->begin, spot->end - spot->begin));
+  // What the sender took for a name and its mail program encoded: the address is that (RFC 2047).
+  const std::size_t begin = value.starts_with("=?") ? 0 : spot->begin;
+  return decode_xtext(value.substr(begin, spot->end - begin));
 }
 
 std::string only_address(std::string_view value) {

@@ -22,6 +22,8 @@ constexpr auto notice_words = std::to_array<Phrase>({
     {"undeliverable", not_delivered},
     {"undelivered", not_delivered},
     {"non-deliver", not_delivered},
+    {"error message below", not_delivered},
+    {"action not taken", not_delivered},
     {"nondeliver", not_delivered},
     {"non deliver", not_delivered},
     {"able to deliver", not_delivered},  // unable, not able, wasn't able
