@@ -413,6 +413,10 @@ class Reader {
     for (std::string* text : {&finding.recipient, &finding.final_recipient, &finding.remote_mta}) {
       *text = limited(to_utf8(*text, {}), max_field);
     }
+    // Octets of no character set may take their neighbours with them.
+    for (std::string* address : {&finding.recipient, &finding.final_recipient}) {
+      if (!address->contains('@')) address->clear();
+    }
     if (equal_nocase(finding.recipient, finding.final_recipient)) finding.final_recipient.clear();
     finding.diagnostic = limited(to_utf8(finding.diagnostic, {}), max_diagnostic);
     if (finding.remote_mta.empty()) finding.remote_mta = find_host(finding.diagnostic);
