@@ -1,6 +1,7 @@
 // A certificate with its chain and key, read from PEM files. Immutable once loaded.
 #pragma once
 
+#include "base/config.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "certs/openssl.h"
@@ -12,11 +13,7 @@
 
 namespace postern::certs {
 
-struct KeyPairFiles {
-  std::filesystem::path certificate;  // the server's own first, then those that lead to its root
-  std::filesystem::path key;
-  friend bool operator==(const KeyPairFiles&, const KeyPairFiles&) = default;
-};
+using KeyPairFiles = CertificateFiles;
 
 // "credential:NAME" is the file NAME that systemd hands to the service (LoadCredential=, in
 // $CREDENTIALS_DIRECTORY); any other path is itself. Errc::not_found where the service was given no

@@ -1,12 +1,33 @@
 #include "proxy/capabilities.h"
 
 #include "base/text.h"
+#include "proxy/wire/client_attributes.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace postern::proxy {
+
+namespace {
+
+// As some servers wrote it before RFC 4954, for clients that know no other form.
+constexpr std::string_view old_auth = "AUTH=";
+
+void add_mechanisms(std::vector<std::string>& mechanisms, std::string_view names) {
+  while (!(names = trim(names)).empty()) {
+    const auto end = std::min(names.find(' '), names.size());
+    auto name = to_upper(names.substr(0, end));
+    names.remove_prefix(end);
+    if (std::ranges::find(mechanisms, name) == mechanisms.end()) {
+      mechanisms.push_back(std::move(name));
+    }
+  }
+}
+
+}  // namespace
 
 Capabilities parse_capabilities(const wire::Reply& reply) {
   Capabilities found;
@@ -30,6 +51,18 @@ Capabilities parse_capabilities(const wire::Reply& reply) {
       found.smtputf8 = true;
     } else if (equal_nocase(keyword, "DSN")) {
       found.dsn = true;
+    } else if (equal_nocase(keyword, "STARTTLS")) {
+      found.starttls = true;
+    } else if (equal_nocase(keyword, "CHUNKING")) {
+      found.chunking = true;
+    } else if (equal_nocase(keyword, "XCLIENT")) {
+      found.xclient = argument;
+    } else if (equal_nocase(keyword, "XFORWARD")) {
+      found.xforward = argument;
+    } else if (equal_nocase(keyword, "AUTH")) {
+      add_mechanisms(found.auth, argument);
+    } else if (equal_nocase(keyword.substr(0, old_auth.size()), old_auth)) {
+      add_mechanisms(found.auth, line.substr(old_auth.size()));
     } else if (equal_nocase(keyword, "SIZE")) {
       found.size = true;
       std::uint64_t limit = 0;
@@ -41,7 +74,8 @@ Capabilities parse_capabilities(const wire::Reply& reply) {
   return found;
 }
 
-wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered) {
+wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered,
+                       const OwnExtensions& own) {
   std::string text = fmt::format("250-{}\r\n250-PIPELINING\r\n", hostname);
   if (offered.size && offered.size_limit != 0) {
     text += fmt::format("250-SIZE {}\r\n", offered.size_limit);
@@ -51,6 +85,9 @@ wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered) {
   if (offered.eight_bit_mime) text += "250-8BITMIME\r\n";
   if (offered.smtputf8) text += "250-SMTPUTF8\r\n";
   if (offered.dsn) text += "250-DSN\r\n";
+  if (own.starttls) text += "250-STARTTLS\r\n";
+  if (!offered.auth.empty()) text += fmt::format("250-AUTH {}\r\n", fmt::join(offered.auth, " "));
+  if (own.xforward) text += fmt::format("250-XFORWARD {}\r\n", wire::forwarded_names);
   text += "250 ENHANCEDSTATUSCODES\r\n";
   return {250, std::move(text)};
 }

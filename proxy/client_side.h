@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/network.h"
 #include "base/time.h"
+#include "certs/server_certificates.h"
 #include "proxy/capabilities.h"
 #include "proxy/dialogue.h"
 #include "proxy/stream.h"
@@ -17,6 +18,14 @@
 #include <string_view>
 
 namespace postern::proxy {
+
+struct SessionSettings;
+
+// TLS as a listener has it.
+struct ListenerTls {
+  ListenerConfig::Tls mode = ListenerConfig::Tls::off;
+  std::shared_ptr<const certs::ServerCertificates> certificates{};  // null: none
+};
 
 class ClientSide {
  public:
@@ -33,13 +42,7 @@ class ClientSide {
  protected:
   // `buffer` is the thread's; the check of a Dialogue outlives it.
   ClientSide(std::string id, std::unique_ptr<Stream> client, IpAddress peer, std::span<char> buffer,
-             Dialogue::Rules rules, RecipientCheck& check, const TimeoutConfig& timeouts)
-      : id_(std::move(id)),
-        client_(std::move(client)),
-        peer_(peer),
-        dialogue_(std::move(rules), check),
-        buffer_(buffer),
-        timeouts_(timeouts) {}
+             Dialogue::Rules rules, RecipientCheck& check, const SessionSettings& settings);
 
   // What of the octets are whole commands that can be decided together; the rest is kept.
   [[nodiscard]] Plan take(std::string_view octets, const Capabilities& offered);
@@ -49,6 +52,15 @@ class ClientSide {
       std::chrono::milliseconds limit, std::size_t at_most);
   // The next commands; where there are none any more, the client was told why.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands();
+  // The greeting, behind TLS where the listener begins with it. False where there is nobody to
+  // greet.
+  [[nodiscard]] boost::asio::awaitable<bool> greet();
+  // Behind the 220 to STARTTLS. What came with it is forgotten: whoever stands between could have
+  // put it there (RFC 3207 section 4.2).
+  [[nodiscard]] boost::asio::awaitable<bool> start_tls();
+  // A line of the exchange of AUTH, without its CRLF. Errc::invalid where it is too long, or holds
+  // a bare CR or LF, or NUL; otherwise as receive().
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> receive_line();
   // False where the client does not take it; logged.
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   // All of a plan's replies. False where the session is over, one reason of which is a client that
@@ -73,8 +85,12 @@ class ClientSide {
   bool draining_ = false;
 
  private:
+  [[nodiscard]] boost::asio::awaitable<bool> secure();
+
   std::span<char> buffer_;
   const TimeoutConfig& timeouts_;
+  const ListenerTls& tls_;
+  std::string secured_by_;  // "TLSv1.3 with cipher ..."; empty: nothing
 };
 
 }  // namespace postern::proxy

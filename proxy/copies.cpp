@@ -207,7 +207,7 @@ awaitable<bool> Copies::connect(Lease& lease, bool fresh) {
   // It may have been closed, or have announced its end, since the last copy.
   if (lease && !lease->quiet()) lease.drop();
   if (lease) co_return true;
-  auto got = co_await context_.pool.acquire(fresh);
+  auto got = co_await context_.pool.acquire(context_.client, fresh);
   if (!got) {
     log::warning(fmt::format("{} upstream: {}", context_.id, got.error().text));
     co_return false;
@@ -222,6 +222,7 @@ Plan Copies::plan_of(const policy::Mailbox& reverse_path, const wire::MailParame
   // Its size is not the client's any more.
   wire::append_mail(plan.octets, reverse_path, parameters, false);
   plan.mail_end = plan.octets.size();
+  plan.forwarded = transaction_.forwarded;
   wire::append_rcpt(plan.octets, recipient.path, recipient.parameters);
   plan.forwards.push_back({Plan::Asked::rcpt, 0, plan.octets.size()});
   plan.octets += "DATA\r\n";

@@ -51,6 +51,12 @@ Counts::Counts(metrics::Registry& registry, const policy::Streams& streams) : st
                                       "Return mail on its way to the original sender.",
                                       {{"result", forwarded[i]}});
   }
+  constexpr std::array authentications{"done", "refused", "deferred"};
+  for (std::size_t i = 0; i < authentications.size(); ++i) {
+    authentications_[i] =
+        &registry.counter("postern_authentications_total", "Exchanges of AUTH by how they ended.",
+                          {{"result", authentications[i]}});
+  }
   const auto header = [&](const char* what) {
     return &registry.counter("postern_list_unsubscribe_total",
                              "Marketing messages by whose List-Unsubscribe they carry.",
@@ -118,6 +124,10 @@ void Counts::copies(CopyResult result, std::uint64_t count) const {
 
 void Counts::return_recipient(ReturnResult result) const {
   return_recipients_[static_cast<std::size_t>(result)]->add();
+}
+
+void Counts::authentication(const wire::Reply& reply) const {
+  authentications_[result_of(reply)]->add();
 }
 
 void Counts::forwarded(Forwarded result) const {

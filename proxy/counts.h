@@ -36,6 +36,8 @@ class Counts {
   void return_recipient(ReturnResult result) const;
   enum class Forwarded : std::uint8_t { taken, refused, deferred };
   void forwarded(Forwarded result) const;
+  // The reply that an exchange of AUTH ended with.
+  void authentication(const wire::Reply& reply) const;
   void lookup(double seconds) const { lookup_->observe(seconds); }
 
  private:
@@ -55,6 +57,7 @@ class Counts {
   std::array<metrics::Counter*, 4> copies_{};
   std::array<metrics::Counter*, 4> return_recipients_{};
   std::array<metrics::Counter*, 3> forwarded_{};
+  std::array<metrics::Counter*, 3> authentications_{};  // done, refused, deferred
   metrics::Counter* kept_ = nullptr;
   metrics::Counter* added_ = nullptr;
   metrics::Histogram* lookup_ = nullptr;

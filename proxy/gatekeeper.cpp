@@ -54,13 +54,13 @@ wire::Reply Gatekeeper::store_failed(const policy::Stream& stream, const Error& 
                           "the gate cannot look up recipients right now, try again later");
 }
 
-// No session authenticates in this build: one that does is to say so here, as `authenticated`.
 ReturnPaths Gatekeeper::return_paths(const policy::Mailbox& reverse_path) {
   const auto days = std::chrono::floor<std::chrono::days>(clock_().time_since_epoch());
   return {.rules = client_.returns,
           .tokens = client_.contexts->tokens(),
           .day = static_cast<std::uint32_t>(days.count()),
-          .kept = client_.returns->keeps(reverse_path)};
+          .kept = client_.returns->keeps(reverse_path),
+          .authenticated = client_.authenticated};
 }
 
 std::expected<policy::ContactRef, wire::Reply> Gatekeeper::ref(const policy::Mailbox& recipient,

@@ -73,6 +73,8 @@ class Gatekeeper final : public RecipientCheck {
     bool links = false;                    // marketing mail gets links of its recipients
     const ReturnRules* returns = nullptr;  // null: there is no return domain
     policy::ReturnContexts* contexts = nullptr;
+    bool authenticated = false;
+    std::string login{};  // who did, where that is known
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
@@ -87,8 +89,15 @@ class Gatekeeper final : public RecipientCheck {
         counts_(counts),
         returns_(returns) {}
 
+  // From now on the client may relay.
+  void authenticated(std::string login) {
+    client_.may_relay = client_.authenticated = true;
+    client_.login = std::move(login);
+  }
+  [[nodiscard]] const std::string& login() const { return client_.login; }
+
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
-    return streams_->of_envelope(reverse_path, client_.listener);
+    return streams_->of_envelope(reverse_path, client_.listener, client_.login);
   }
   bool may_edit(const policy::Stream& stream) const override;
   bool waits_for_header(const policy::Stream& stream, bool several) const override;

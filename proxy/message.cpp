@@ -129,10 +129,16 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
 }
 
 std::string received_line(const TraceFields& fields) {
-  const std::string_view protocol = fields.utf8 ? "UTF8SMTP" : fields.extended ? "ESMTP" : "SMTP";
+  std::string protocol = fields.utf8 ? "UTF8SMTP" : fields.extended ? "ESMTP" : "SMTP";
+  // There is no name for TLS or AUTH without EHLO.
+  if (fields.utf8 || fields.extended) {
+    if (!fields.tls.empty()) protocol += 'S';
+    if (fields.authenticated) protocol += 'A';
+  }
+  const auto tls = fields.tls.empty() ? std::string() : fmt::format("\r\n\t(using {})", fields.tls);
   const bool v6 = fields.peer.find(':') != std::string_view::npos;
-  return fmt::format("Received: from {} ([{}{}])\r\n\tby {} with {} id {};\r\n\t{}\r\n",
-                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, fields.hostname,
+  return fmt::format("Received: from {} ([{}{}]){}\r\n\tby {} with {} id {};\r\n\t{}\r\n",
+                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, tls, fields.hostname,
                      protocol, fields.id, fields.date);
 }
 

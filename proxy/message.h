@@ -84,8 +84,8 @@ class MessageFlow {
   std::uint64_t octets_ = 0;
 };
 
-// "Received: from helo ([192.0.2.1]) by hostname with ESMTP id ...; date", folded, with CRLF (RFC
-// 5321 section 4.4).
+// "Received: from helo ([192.0.2.1]) by hostname with ESMTPSA id ...; date", folded, with CRLF (RFC
+// 5321 section 4.4; RFC 3848 and 6531 section 4.3 for what it was sent with).
 struct TraceFields {
   std::string_view helo;
   std::string_view peer;  // the address as text
@@ -93,6 +93,8 @@ struct TraceFields {
   std::string_view id;
   std::string_view date;
   bool extended = true;
+  bool authenticated = false;
+  std::string_view tls{};  // "TLSv1.3 with cipher ..."; empty: none
   bool utf8 = false;
 };
 [[nodiscard]] std::string received_line(const TraceFields& fields);

@@ -69,8 +69,9 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
     : ClientSide(std::move(id), std::move(client), peer, context.buffer,
                  {.hostname = settings->hostname,
                   .max_recipients = std::min(settings->limits.recipients, most_recipients),
-                  .max_errors = settings->limits.errors},
-                 check_, settings->timeouts),
+                  .max_errors = settings->limits.errors,
+                  .starttls = settings->tls.mode == ListenerConfig::Tls::starttls},
+                 check_, *settings),
       context_(context),
       settings_(std::move(settings)),
       check_({.session = id_, .trusted = contains(settings_->trusted, peer_)},
@@ -80,7 +81,7 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
 // What is passed on has to suit the upstream.
 Capabilities ReturnSession::offered() const {
   Capabilities offered{.pipelining = true, .size = true, .size_limit = longest_return_mail};
-  const auto& upstream = context_.pool.offered();
+  const auto& upstream = context_.routes.last().offered();
   const bool forward = settings_->return_mail->forward;
   offered.eight_bit_mime = !forward || upstream.eight_bit_mime;
   offered.smtputf8 = !forward || upstream.smtputf8;
@@ -88,7 +89,7 @@ Capabilities ReturnSession::offered() const {
 }
 
 awaitable<void> ReturnSession::run() {
-  bool open = co_await send(dialogue_.greeting().text);
+  bool open = co_await greet();
   while (open && !draining_) {
     Plan plan = take({}, offered());
     if (plan.replies.empty()) {
@@ -111,6 +112,7 @@ awaitable<bool> ReturnSession::serve(Plan plan) {
   Dialogue::Settled settled;
   if (!plan.forwards.empty()) settled = dialogue_.settle(plan, accept_all(plan));
   if (!co_await send_replies(plan, settled.go_ahead)) co_return false;
+  if (plan.starts_tls) co_return co_await start_tls();
   co_return !settled.go_ahead || co_await take_message();
 }
 
@@ -239,7 +241,10 @@ awaitable<Reply> ReturnSession::pass_on(Message& message,
   }
   transaction.needs = needed_by(transaction.parameters);
   const ReturnedAsItCame plan(asked.reverse_path);
-  Copies copies({.pool = context_.pool,
+  const wire::ClientFacts client{
+      .address = peer_, .helo = dialogue_.helo(), .extended = dialogue_.extended(), .login = {}};
+  Copies copies({.pool = context_.routes.last(),
+                 .client = &client,
                  .ledger = context_.ledger,
                  .clock = context_.clock,
                  .buffer = context_.buffer,

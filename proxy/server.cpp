@@ -32,7 +32,19 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads,
+Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstream,
+                             std::size_t threads) {
+  return {.hostname = config.hostname,
+          .connections = std::max<std::size_t>(1, upstream.connections / threads),
+          .idle_close = upstream.idle_close,
+          .timeouts = config.timeouts,
+          .xclient = upstream.xclient,
+          .local = is_loopback(upstream.address)};
+}
+
+std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
+                                                      const ListenerCertificates& certificates,
+                                                      std::size_t threads,
                                                       metrics::Registry* registry) {
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
@@ -64,13 +76,19 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .split_connections = config.upstream.split_connections,
                         .counts = counts,
                         .return_mail = takes_returns ? return_mail : nullptr,
-                        .returns = takes_returns ? nullptr : returns}));
+                        .returns = takes_returns ? nullptr : returns,
+                        .tls = {.mode = listener.tls, .certificates = certificates.of(listener)},
+                        .auth = listener.auth == ListenerConfig::Auth::passthrough,
+                        .xforward = listener.xforward}));
   }
-  settings->upstream = config.upstream.address;
-  settings->pool = {.hostname = config.hostname,
-                    .connections = std::max<std::size_t>(1, config.upstream.connections / threads),
-                    .idle_close = config.upstream.idle_close,
-                    .timeouts = config.timeouts};
+  for (const auto& route : config.routes) {
+    settings->upstreams.push_back({.rule = {.sender = route.sender, .login = route.login},
+                                   .address = route.upstream.address,
+                                   .pool = pool_settings(config, route.upstream, threads)});
+  }
+  settings->upstreams.push_back({.rule = {},
+                                 .address = config.upstream.address,
+                                 .pool = pool_settings(config, config.upstream, threads)});
   return settings;
 }
 
@@ -104,17 +122,12 @@ std::string unserved(const Config& config) {
       return fmt::format("listener {}: {} is not served yet", listener.name, key);
     };
     if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
-    if (listener.tls != plain.tls) return miss("tls");
-    if (listener.auth != plain.auth) return miss("auth");
     if (!listener.proxy_protocol.empty()) return miss("proxy_protocol");
-    if (!listener.xforward.empty()) return miss("xforward");
     if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
     if (listener.limits != plain.limits) return miss("limits");
   }
   if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
-  if (config.upstream.xclient) return "upstream: xclient is not served yet";
-  if (!config.routes.empty()) return "[[route]] is not served yet";
   if (!config.user.empty()) return "user is not served yet";
   return {};
 }
@@ -135,6 +148,9 @@ Server::~Server() = default;
 Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
   if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
+  if (auto loaded = server->certificates_.load(config); !loaded) {
+    return std::unexpected(loaded.error());
+  }
   std::vector<tcp::endpoint> addresses;
   const bool can_take_returns =
       server->hooks_.shared.returns != nullptr && server->hooks_.shared.contexts != nullptr;
@@ -160,7 +176,8 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
         fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
   const auto threads = thread_count(config);
-  const auto settings = worker_settings(config, threads, server->hooks_.shared.metrics);
+  const auto settings =
+      worker_settings(config, server->certificates_, threads, server->hooks_.shared.metrics);
   if (auto* registry = server->hooks_.shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
@@ -229,9 +246,14 @@ void Server::reload() {
         "listeners and threads come and go with a restart only; the rest of the configuration is "
         "in use");
   }
+  if (auto loaded = certificates_.load(*config); !loaded) {
+    log::error(loaded.error().text + "; the configuration stays as it was");
+    return;
+  }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings = worker_settings(config_, workers_.size(), hooks_.shared.metrics);
+  const auto settings =
+      worker_settings(config_, certificates_, workers_.size(), hooks_.shared.metrics);
   for (const auto& worker : workers_) worker->reload(settings);
   log::info("configuration read anew: new sessions use it");
 }
@@ -241,6 +263,7 @@ awaitable<void> Server::tick() {
     clock_.expires_after(std::chrono::seconds(1));
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
+    certificates_.look();
     hooks_.every_second();
   }
 }

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
+#include "proxy/listener_certificates.h"
 #include "proxy/worker.h"
 
 #include <functional>
@@ -53,6 +54,7 @@ class Server {
 
   Config config_;
   Hooks hooks_;
+  ListenerCertificates certificates_;
   SessionCount count_;
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it

@@ -20,6 +20,7 @@
 #include "proxy/message.h"
 #include "proxy/pool.h"
 #include "proxy/return_paths.h"
+#include "proxy/routes.h"
 
 #include <chrono>
 #include <functional>
@@ -53,6 +54,9 @@ struct SessionSettings {
   std::shared_ptr<const Counts> counts{};               // null: nobody counts
   std::shared_ptr<const ReturnSettings> return_mail{};  // of a listener for return mail alone
   std::shared_ptr<const ReturnRules> returns{};         // null: envelope senders stay as they are
+  ListenerTls tls{};
+  bool auth = false;                // clients may authenticate, to their upstream
+  std::vector<Network> xforward{};  // peers whose XFORWARD is believed
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -61,7 +65,7 @@ using LinkKeySource = std::function<std::shared_ptr<const policy::LinkKeys>()>;
 // What a session borrows from its thread, which outlives it.
 struct SessionContext {
   std::span<char> buffer;  // shared by the thread's sessions: never kept across a co_await
-  Pool& pool;
+  Routes& routes;
   policy::ContactReader& contacts;
   policy::Findings& findings;  // scratch for one lookup at a time
   Time (*clock)();
@@ -81,7 +85,20 @@ class Session final : public ClientSide {
   void drain() override;
 
  private:
+  [[nodiscard]] const Capabilities& offered() const;
+  [[nodiscard]] Pool& pool();
+  [[nodiscard]] wire::ClientFacts facts() const;
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
+  void end_behind_failure(Plan& plan);
+  // Of AUTH (session_auth.cpp).
+  struct Exchange;
+  [[nodiscard]] boost::asio::awaitable<bool> authenticate(wire::Command command);
+  [[nodiscard]] boost::asio::awaitable<wire::Reply> relay_exchange(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_who(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> next_response(
+      Exchange& exchange, const wire::Reply& challenge);
+  [[nodiscard]] boost::asio::awaitable<bool> end_exchange(Exchange& exchange, wire::Reply reply);
   [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
   struct Message;
@@ -107,7 +124,10 @@ class Session final : public ClientSide {
   SessionContext context_;
   std::shared_ptr<const SessionSettings> settings_;
   Gatekeeper gatekeeper_;
+  std::unique_ptr<Pool> own_pool_;  // of who authenticated
+  Pool* pool_ = nullptr;            // of the transaction under way
   Lease upstream_;
+  std::uint32_t auth_failures_ = 0;
   // Of the last message: on record until the client shows that it read our 250.
   std::vector<policy::CopyKey> on_record_;
   bool relaying_ = false;  // past DATA

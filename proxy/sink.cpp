@@ -20,12 +20,12 @@ constexpr std::chrono::minutes patience{5};
 // It keeps a message in memory until it is whole.
 constexpr std::size_t max_message = 64ULL * 1024 * 1024;
 
-constexpr Capabilities offered{.pipelining = true,
-                               .eight_bit_mime = true,
-                               .smtputf8 = true,
-                               .dsn = true,
-                               .size = true,
-                               .size_limit = max_message};
+const Capabilities offered{.pipelining = true,
+                           .eight_bit_mime = true,
+                           .smtputf8 = true,
+                           .dsn = true,
+                           .size = true,
+                           .size_limit = max_message};
 
 }  // namespace
 

@@ -41,8 +41,12 @@ awaitable<Result<void>> Upstream::open(std::string hostname) {
   if (greeting->code != 220) {
     co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
   }
-  const auto hello = fmt::format("EHLO {}\r\n", hostname);
-  if (auto sent = co_await write_all(*stream_, hello, timeouts_.greeting); !sent) co_return sent;
+  co_return co_await hello(std::move(hostname));
+}
+
+awaitable<Result<void>> Upstream::hello(std::string hostname) {
+  const auto line = fmt::format("EHLO {}\r\n", hostname);
+  if (auto sent = co_await write_all(*stream_, line, timeouts_.greeting); !sent) co_return sent;
   const auto reply = co_await read_reply(timeouts_.greeting);
   if (!reply) co_return std::unexpected(reply.error());
   if (reply->code != 250) {
@@ -71,9 +75,72 @@ awaitable<Result<void>> Upstream::say(std::string_view commands) {
   co_return co_await write_all(*stream_, commands, timeouts_.command);
 }
 
+awaitable<Result<Reply>> Upstream::ask_one(std::string line, std::chrono::milliseconds limit) {
+  if (auto sent = co_await say(line); !sent) co_return std::unexpected(sent.error());
+  auto reply = co_await read_reply(limit);
+  if (reply && !input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
+  co_return reply;
+}
+
+awaitable<Result<void>> Upstream::reset() {
+  if (!std::exchange(needs_reset_, false)) co_return Result<void>{};
+  const auto reply = co_await ask_one("RSET\r\n", timeouts_.command);
+  if (!reply) co_return std::unexpected(reply.error());
+  if (reply->code == 250) co_return Result<void>{};
+  const auto code = reply->code == 421 ? Errc::closed : Errc::invalid;
+  co_return fail(code, fmt::format("answered RSET with {}", reply->code));
+}
+
+awaitable<Result<void>> Upstream::identify(const wire::ClientFacts& client) {
+  const auto attributes = wire::xclient_attributes(client);
+  auto lines = wire::attribute_lines("XCLIENT", attributes, capabilities_.xclient);
+  if (lines.empty()) co_return fail(Errc::unsupported, "does not offer XCLIENT to us");
+  if (lines == told_of_) co_return Result<void>{};
+  if (auto clean = co_await reset(); !clean) co_return clean;
+  told_of_.clear();
+  for (const auto& line : lines) {
+    const auto reply = co_await ask_one(line, timeouts_.command);
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->code != 220 && reply->code != 250) {
+      co_return fail(Errc::invalid,
+                     fmt::format("answered XCLIENT with {}", printable(trim(reply->text))));
+    }
+  }
+  // It starts over, as if the client itself had come.
+  const bool named = is_host_name(client.helo) || client.helo.starts_with('[');
+  if (auto greeted = co_await hello(named ? std::string(client.helo) : "[127.0.0.1]"); !greeted) {
+    co_return greeted;
+  }
+  told_of_ = std::move(lines);
+  co_return Result<void>{};
+}
+
+// For the transaction to come; what is not offered is not told.
+awaitable<Result<void>> Upstream::tell_forwarded(const wire::ClientAttributes& attributes) {
+  const auto lines = wire::attribute_lines("XFORWARD", attributes, capabilities_.xforward);
+  if (lines.empty()) co_return Result<void>{};
+  // A RSET would take it back.
+  if (auto clean = co_await reset(); !clean) co_return clean;
+  for (const auto& line : lines) {
+    const auto reply = co_await ask_one(line, timeouts_.command);
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->code == 421) co_return fail(Errc::closed, "answered XFORWARD with 421");
+    if (!reply->positive()) {
+      log::warning(
+          fmt::format("the upstream does not take XFORWARD: {}", printable(trim(reply->text))));
+    }
+  }
+  co_return Result<void>{};
+}
+
 awaitable<Answers> Upstream::ask(const Plan& plan) {
   static constexpr std::string_view reset = "RSET\r\n";
   Answers answers;
+  if (!plan.forwarded.empty()) {
+    if (auto told = co_await tell_forwarded(plan.forwarded); !told) {
+      co_return lost(std::move(answers), told.error());
+    }
+  }
   const bool with_reset = std::exchange(needs_reset_, false);
   const bool pipelining = capabilities_.pipelining;
   std::string_view unsent = plan.octets;

@@ -7,6 +7,7 @@
 #include "proxy/tcp_stream.h"
 #include "proxy/wire/reply.h"
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <utility>
@@ -55,12 +56,28 @@ Worker::~Worker() {
 
 std::shared_ptr<Worker::Generation> Worker::make_generation(
     std::shared_ptr<const WorkerSettings> settings) {
-  auto connect = [this, endpoint = settings->upstream, limit = settings->pool.timeouts.connect] {
-    return connect_tcp(endpoint, deadlines_, limit);
-  };
-  auto pool = settings->pool;
-  return std::shared_ptr<Generation>(new Generation{
-      std::move(settings), Pool(context_.get_executor(), std::move(pool), std::move(connect))});
+  auto generation = std::make_shared<Generation>(Generation{.settings = std::move(settings)});
+  for (const auto& upstream : generation->settings->upstreams) {
+    generation->lessons.emplace_back();
+    generation->routes.add(
+        upstream.rule, context_.get_executor(), upstream.pool,
+        [this, address = upstream.address, limit = upstream.pool.timeouts.connect] {
+          return connect_tcp(address, deadlines_, limit);
+        });
+  }
+  return generation;
+}
+
+// Until they were reached: what the configuration before had learnt of the same upstreams.
+void Worker::assume_known(Generation& generation, Generation& before) {
+  const auto& had = before.settings->upstreams;
+  for (std::size_t i = 0; i < generation.settings->upstreams.size(); ++i) {
+    const auto same = std::ranges::find(had, generation.settings->upstreams[i].address,
+                                        &WorkerSettings::Upstream::address);
+    if (same == had.end()) continue;
+    const auto place = static_cast<std::size_t>(same - had.begin());
+    generation.routes.all()[i].pool.assume(before.routes.all()[place].pool.offered());
+  }
 }
 
 Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) {
@@ -88,7 +105,7 @@ void Worker::start(std::function<void()> finished) {
   asio::co_spawn(context_, tick(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
-  spawn(learn(generations_.back()), "upstream");
+  learn_all(generations_.back());
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   thread_ = std::thread([this, finished = std::move(finished)] {
     context_.run();
@@ -101,10 +118,8 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
     if (draining_) return;
     const auto before = generations_.back();
     generations_.push_back(make_generation(std::move(settings)));
-    if (before->settings->upstream == generations_.back()->settings->upstream) {
-      generations_.back()->pool.assume(before->pool.offered());
-    }
-    spawn(learn(generations_.back()), "upstream");
+    assume_known(*generations_.back(), *before);
+    learn_all(generations_.back());
   });
 }
 
@@ -128,7 +143,9 @@ void Worker::give_up() {
 void Worker::end_if_idle() {
   if (!draining_ || !sessions_.empty()) return;
   // Nobody is served any more: a connection that is being made for later is not waited for.
-  for (const auto& generation : generations_) generation->pool.shut();
+  for (const auto& generation : generations_) {
+    for (auto& route : generation->routes.all()) route.pool.shut();
+  }
   deadlines_.expire(Clock::time_point::max());
   clock_.cancel();
 }
@@ -159,7 +176,7 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
   auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
                         ++next_session_);
   const SessionContext context{.buffer = buffer_,
-                               .pool = generation->pool,
+                               .routes = generation->routes,
                                .contacts = *contacts_,
                                .findings = findings_,
                                .clock = &current_time,
@@ -185,21 +202,42 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
   co_await session->run();
 }
 
-// One visit to the upstream, to learn what it offers; its connection stays for the first client.
-awaitable<void> Worker::learn(std::shared_ptr<Generation> generation) {
-  generation->learning = true;
-  auto lease = co_await generation->pool.acquire(true);
+void Worker::learn_all(const std::shared_ptr<Generation>& generation) {
+  for (std::size_t i = 0; i < generation->lessons.size(); ++i) {
+    spawn(learn(generation, i), "upstream");
+  }
+}
+
+// One visit to an upstream, to learn what it offers; its connection stays for the first client.
+awaitable<void> Worker::learn(std::shared_ptr<Generation> generation, std::size_t upstream) {
+  auto& lesson = generation->lessons[upstream];
+  lesson.under_way = true;
+  auto lease = co_await generation->routes.all()[upstream].pool.acquire(nullptr, true);
   if (lease) {
     lease->give_back();
-    generation->pause = std::chrono::seconds{1};
+    lesson.pause = std::chrono::seconds{1};
   } else if (!draining_) {
-    log::warning(fmt::format("upstream {}: {}", to_string(generation->settings->upstream),
+    log::warning(fmt::format("upstream {}: {}",
+                             to_string(generation->settings->upstreams[upstream].address),
                              lease.error().text));
-    generation->next_lesson = Clock::now() + generation->pause;
-    generation->pause = std::min(generation->pause * 2, longest_pause);
+    lesson.next = Clock::now() + lesson.pause;
+    lesson.pause = std::min(lesson.pause * 2, longest_pause);
   }
-  generation->learning = false;
-  first_lesson_.cancel();
+  lesson.under_way = false;
+  if (++generation->lessons_ended >= generation->lessons.size()) first_lesson_.cancel();
+}
+
+void Worker::look_after(const std::shared_ptr<Generation>& generation, Clock::time_point now) {
+  auto& routes = generation->routes.all();
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    auto& pool = routes[i].pool;
+    giving_up_ ? pool.shut() : pool.close_idle(now);
+    const auto& lesson = generation->lessons[i];
+    const bool current = generation == generations_.back();
+    if (current && !draining_ && !pool.reached() && !lesson.under_way && now >= lesson.next) {
+      spawn(learn(generation, i), "upstream");
+    }
+  }
 }
 
 awaitable<void> Worker::tick() {
@@ -210,17 +248,10 @@ awaitable<void> Worker::tick() {
     const auto now = Clock::now();
     deadlines_.expire(giving_up_ ? Clock::time_point::max() : now);
     contacts_->refresh();
-    for (const auto& generation : generations_) {
-      giving_up_ ? generation->pool.shut() : generation->pool.close_idle(now);
-    }
+    for (const auto& generation : generations_) look_after(generation, now);
     std::erase_if(generations_, [&](const auto& generation) {
       return generation != generations_.back() && generation.use_count() == 1;
     });
-    const auto& current = generations_.back();
-    if (!draining_ && !current->pool.reached() && !current->learning &&
-        now >= current->next_lesson) {
-      spawn(learn(current), "upstream");
-    }
   }
   work_.reset();
 }

@@ -5,7 +5,7 @@
 
 #include "policy/contacts.h"
 #include "proxy/deadlines.h"
-#include "proxy/pool.h"
+#include "proxy/routes.h"
 #include "proxy/session.h"
 
 #include <atomic>
@@ -26,9 +26,13 @@ namespace postern::proxy {
 
 // What a worker is configured with; immutable, replaced as a whole by a reload.
 struct WorkerSettings {
+  struct Upstream {
+    Routes::Rule rule;
+    Endpoint address;
+    Pool::Settings pool;  // of one worker
+  };
   std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
-  Endpoint upstream;
-  Pool::Settings pool;  // of one worker
+  std::vector<Upstream> upstreams;  // the last one takes what no other does
 };
 
 // Sessions of the whole gate, against the limit of connections.
@@ -70,19 +74,29 @@ class Worker {
  private:
   // What sessions of one configuration share; lives as long as the last of them.
   struct Generation {
+    // Of one upstream, in the order of the settings.
+    struct Lesson {
+      bool under_way = false;
+      std::chrono::steady_clock::time_point next{};
+      std::chrono::seconds pause{1};
+    };
     std::shared_ptr<const WorkerSettings> settings;
-    Pool pool;
-    bool learning = false;
-    std::chrono::steady_clock::time_point next_lesson{};
-    std::chrono::seconds pause{1};
+    Routes routes{};
+    std::vector<Lesson> lessons{};
+    std::size_t lessons_ended = 0;
   };
 
   [[nodiscard]] std::shared_ptr<Generation> make_generation(
       std::shared_ptr<const WorkerSettings> settings);
+  void assume_known(Generation& generation, Generation& before);
   [[nodiscard]] boost::asio::awaitable<void> accept(std::size_t listener);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::size_t listener,
                                                    std::unique_ptr<Stream> client, IpAddress peer);
-  [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation);
+  [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation,
+                                                   std::size_t upstream);
+  void learn_all(const std::shared_ptr<Generation>& generation);
+  void look_after(const std::shared_ptr<Generation>& generation,
+                  std::chrono::steady_clock::time_point now);
   [[nodiscard]] boost::asio::awaitable<void> tick();
   void spawn(boost::asio::awaitable<void> work, const char* what);
   void end_if_idle();

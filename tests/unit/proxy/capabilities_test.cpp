@@ -10,7 +10,8 @@ TEST_CASE("capabilities: read from an upstream's EHLO reply") {
                          .smtputf8 = true,
                          .dsn = true,
                          .size = true,
-                         .size_limit = 10240000};
+                         .size_limit = 10240000,
+                         .chunking = true};
   struct {
     const char* text;
     Capabilities want;
@@ -24,6 +25,12 @@ TEST_CASE("capabilities: read from an upstream's EHLO reply") {
       {"250-mx\r\n250 SIZE\r\n", {.size = true}, "no limit named"},
       {"250-mx\r\n250 SIZE many\r\n", {.size = true}, "a limit that is none"},
       {"250-mx\r\n250 PIPELININGX\r\n", {}, "another keyword"},
+      {"250-mx\r\n250-AUTH plain LOGIN\r\n250-AUTH=LOGIN CRAM-MD5\r\n250 STARTTLS\r\n",
+       {.starttls = true, .auth = {"PLAIN", "LOGIN", "CRAM-MD5"}},
+       "mechanisms, in the old form too"},
+      {"250-mx\r\n250-XCLIENT NAME ADDR\r\n250 XFORWARD NAME\r\n",
+       {.xclient = "NAME ADDR", .xforward = "NAME"},
+       "attributes"},
   };
   for (const auto& test : cases) {
     CAPTURE(test.why);
@@ -37,9 +44,11 @@ TEST_CASE("capabilities: offered again as they were read") {
                          .smtputf8 = true,
                          .dsn = true,
                          .size = true,
-                         .size_limit = 7};
-  CHECK(parse_capabilities(ehlo_reply("gate.example", all)) == all);
-  CHECK(ehlo_reply("gate.example", Capabilities{}).text ==
+                         .size_limit = 7,
+                         .starttls = true,
+                         .auth = {"PLAIN", "LOGIN"}};
+  CHECK(parse_capabilities(ehlo_reply("gate.example", all, {.starttls = true})) == all);
+  CHECK(ehlo_reply("gate.example", Capabilities{}, {}).text ==
         "250-gate.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n");
 }
 

@@ -279,6 +279,10 @@ std::string ehlo_lines(const Script& script) {
     lines += fmt::format("250-{}\r\n", rest.substr(0, end));
     rest = end == std::string_view::npos ? "" : rest.substr(end + 1);
   }
+  for (const auto& setting : script.settings) {
+    constexpr std::string_view name = "upstream-also ";
+    if (setting.starts_with(name)) lines += fmt::format("250-{}\r\n", setting.substr(name.size()));
+  }
   return lines + "250 HELP\r\n";
 }
 
@@ -299,6 +303,13 @@ struct Play {
   void mismatch(std::string_view who, std::string_view want, std::string_view got) {
     if (outcome.mismatch.empty())
       outcome.mismatch = fmt::format("{}: want '{}', got '{}'", who, want, printable(got));
+  }
+
+  // The script itself has to say something about that command.
+  [[nodiscard]] bool expects_word(std::string_view command) const {
+    return upstream_step < script.upstream.size() &&
+           script.upstream[upstream_step].kind == Step::Kind::expect &&
+           script.upstream[upstream_step].octets == command;
   }
 
   awaitable<void> client(std::shared_ptr<End> end) {
@@ -358,7 +369,8 @@ struct Play {
         data = false;
         ended_message = true;
         ++outcome.messages_upstream;
-      } else if (!data && (got->starts_with("EHLO ") || *got == "RSET" || *got == "QUIT")) {
+      } else if (!data && (got->starts_with("EHLO ") || *got == "RSET" || *got == "QUIT") &&
+                 !expects_word(*got)) {
         end->put(got->starts_with("EHLO ") ? ehlo_lines(script) + stray(script) : "250 ok\r\n");
         continue;
       }
@@ -416,6 +428,9 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   }
   if (script.has("links")) settings->links_url = "https://unsub.example";
   if (script.has("split")) settings->split_connections = 1;
+  settings->auth = script.has("auth");
+  settings->timeouts.auth_failure = {};
+  if (script.has("xforward")) settings->xforward = loopback_networks();
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -514,17 +529,25 @@ Outcome play(const Script& script, const Variation& variation) {
     co_return std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit);
   };
   {
-    proxy::Pool pool(
-        executor, {.hostname = "gate.example", .connections = 4, .idle_close = {}, .timeouts = {}},
-        connect);
+    proxy::Routes routes;
+    const proxy::Pool::Settings pool_settings{.hostname = "gate.example",
+                                              .connections = 4,
+                                              .idle_close = {},
+                                              .timeouts = {},
+                                              .xclient = script.has("xclient"),
+                                              .local = !script.has("upstream-elsewhere")};
+    if (const auto login = argument(script, "route-login", ""); !login.empty()) {
+      routes.add({.sender = {}, .login = {login}}, executor, pool_settings, connect);
+    }
+    routes.add({}, executor, pool_settings, connect);
     if (!script.has("upstream-unknown")) {
       // As the gate does at its start; a refused greeting leaves it unknown.
       asio::co_spawn(
           scene.context,
           [](proxy::Pool& learning) -> awaitable<void> {
-            auto lease = co_await learning.acquire();
+            auto lease = co_await learning.acquire(nullptr);
             if (lease) lease->give_back();
-          }(pool),
+          }(routes.last()),
           rethrow);
       scene.context.poll();
       scene.context.restart();
@@ -536,9 +559,9 @@ Outcome play(const Script& script, const Variation& variation) {
     auto [to_gate, from_gate] = pair();
     proxy::Session session(
         "test", std::make_unique<MemoryStream>(to_gate, from_gate, variation.write_limit),
-        *parse_ip("127.0.0.1"),
+        *parse_ip(argument(script, "peer", "127.0.0.1")),
         {.buffer = buffer,
-         .pool = pool,
+         .routes = routes,
          .contacts = contacts,
          .findings = findings,
          .clock = &fixed_clock,
@@ -559,7 +582,7 @@ Outcome play(const Script& script, const Variation& variation) {
     // Whatever still waits ends here, before what it uses.
     to_gate->close();
     for (const auto& connection : scene.connections) connection->close();
-    pool.shut();
+    for (auto& route : routes.all()) route.pool.shut();
     scene.context.restart();
     scene.context.poll();
   }

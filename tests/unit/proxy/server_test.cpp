@@ -174,6 +174,13 @@ bool send_one(Peer& peer) {
   return asked && peer.ask("Subject: x\r\n\r\nbody\r\n.").starts_with("250");
 }
 
+ListenerConfig listener_at(std::string name, Endpoint address) {
+  ListenerConfig listener;
+  listener.name = std::move(name);
+  listener.address = std::move(address);
+  return listener;
+}
+
 }  // namespace
 
 TEST_CASE("server: many clients on its threads, every message answered") {
@@ -237,9 +244,9 @@ TEST_CASE(
     "server: a reload gives each socket the trust of its own address, wherever its table stands") {
   TakingUpstream upstream;
   auto config = config_before(upstream);
-  const ListenerConfig strangers{.name = "strangers", .address = {"127.0.0.1", 0}, .trusted = {}};
-  const ListenerConfig inside{
-      .name = "inside", .address = {"127.0.0.2", 0}, .trusted = loopback_networks()};
+  const auto strangers = listener_at("strangers", {"127.0.0.1", 0});
+  auto inside = listener_at("inside", {"127.0.0.2", 0});
+  inside.trusted = loopback_networks();
   config.listeners = {strangers, inside};
   auto swapped = config;
   swapped.listeners = {inside, strangers};
@@ -276,8 +283,8 @@ TEST_CASE("server: listeners that would share connections are refused") {
     const tcp::acceptor free_port(context, {asio::ip::address_v4::loopback(), 0});
     port = free_port.local_endpoint().port();
   }
-  config.listeners = {ListenerConfig{.name = "one", .address = {"0.0.0.0", port}, .trusted = {}},
-                      ListenerConfig{.name = "two", .address = {"127.0.0.1", port}, .trusted = {}}};
+  config.listeners = {listener_at("one", {"0.0.0.0", port}),
+                      listener_at("two", {"127.0.0.1", port})};
   CHECK(refusal_to_listen(config) == Errc::busy);
 }
 
