@@ -41,6 +41,8 @@ awaitable<Result<void>> Upstream::open(std::string hostname) {
   if (greeting->code != 220) {
     co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
   }
+  // Behind the greeting it would answer EHLO.
+  if (!quiet()) co_return fail(Errc::invalid, "closed, or spoke without being asked");
   const auto hello = fmt::format("EHLO {}\r\n", hostname);
   if (auto sent = co_await write_all(*stream_, hello, timeouts_.greeting); !sent) co_return sent;
   const auto reply = co_await read_reply(timeouts_.greeting);
