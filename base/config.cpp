@@ -1,7 +1,9 @@
 #include "base/config.h"
 
+#include "base/config_listener.h"
 #include "base/config_return_path.h"
 #include "base/config_section.h"
+#include "base/config_upstream.h"
 #include "base/config_values.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -10,7 +12,6 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
-#include <map>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -24,24 +25,11 @@ namespace {
 
 using config::Problems;
 using config::Section;
+using config::Taken;
 
 constexpr std::size_t max_file = 1U << 20U;
 constexpr std::size_t max_problems = 100;
 constexpr std::chrono::days longest_wait{3'650};  // for a source to bring something
-
-// Names that may be taken once, with the line that took them.
-class Taken {
- public:
-  // The problem of taking `name`, if somebody has it.
-  [[nodiscard]] std::string take(const std::string& name, std::uint32_t line) {
-    const auto [where, fresh] = lines_.emplace(name, line);
-    if (fresh) return {};
-    return fmt::format("'{}' is taken already, in line {}", printable(name, 80), where->second);
-  }
-
- private:
-  std::map<std::string, std::uint32_t> lines_;
-};
 
 void read_folder(Section& section, std::string_view key, std::filesystem::path& path) {
   std::string text = path.string();
@@ -52,70 +40,14 @@ void read_folder(Section& section, std::string_view key, std::filesystem::path& 
   path = text;
 }
 
-void read_role(Section& section, ListenerConfig& listener, const ReturnPathConfig& return_path) {
-  using Role = ListenerConfig::Role;
-  section.choice<Role>("role", listener.role,
-                       {{"relay", Role::relay}, {"return-path", Role::return_path}}, {"policy"});
-  if (listener.role == Role::return_path && return_path.domain.empty()) {
-    section.problem(section.line("role"), "role",
-                    "there is no domain whose mail it could take: set domain in [return_path], as "
-                    "in \"bounce.example.com\"");
-  }
-}
-
-void read_listener(Section& section, ListenerConfig& listener, const ReturnPathConfig& return_path,
-                   Taken& names, Taken& addresses) {
-  section.text("name", listener.name);
-  section.report(section.line("name"), "name", config::check_name(listener.name));
-  section.report(section.line("name"), "name", names.take(listener.name, section.line("name")));
-  section.endpoint("address", listener.address);
-  if (listener.address.port != 0) {
-    section.report(section.line("address"), "address",
-                   addresses.take(to_string(listener.address), section.line("address")));
-  }
-  read_role(section, listener, return_path);
-  section.only("tls", "off", {"starttls", "implicit"});
-  section.only("certificate", "", {});
-  section.only("key", "", {});
-  section.only("auth", "off", {"passthrough"});
-  section.only_empty_list("proxy_protocol");
-  section.flag("received_header", listener.received_header);
-
-  std::vector<Network> trusted;
-  const bool named = section.each_text("trusted", [&](std::string_view text, std::uint32_t line) {
-    const auto network = parse_network(text);
-    if (!network) return section.problem(line, "trusted", network.error().text);
-    trusted.push_back(*network);
-  });
-  if (named) listener.trusted = std::move(trusted);
-}
-
-void read_upstream(Section& section, UpstreamConfig& upstream,
-                   const std::vector<ListenerConfig>& listeners) {
-  section.endpoint("address", upstream.address);
-  if (upstream.address.port == 0) {
-    section.problem(section.line("address"), "address", "the port may not be 0");
-  }
-  if (std::ranges::find(listeners, upstream.address, &ListenerConfig::address) != listeners.end()) {
-    section.problem(section.line("address"), "address",
-                    "that is a listener of this gate: mail would go in circles");
-  }
-  section.only("tls", "off", {"opportunistic", "verify"});
-  section.only("tls_mode", "starttls", {"implicit"});
-  section.only_false("xclient");
-  section.number("connections", upstream.connections, 1, 100'000);
-  section.duration("idle_close", upstream.idle_close, std::chrono::milliseconds{0});
-  section.number("split_connections", upstream.split_connections, 1, 100);
-  section.flag("authoritative", upstream.authoritative);
-}
-
 void read_listeners_of(Section& section, StreamConfig& stream, const Config& config) {
   section.each_text("listener", [&](std::string_view text, std::uint32_t line) {
     stream.listener.emplace_back(text);
     std::vector<std::string> names;
     for (const auto& listener : config.listeners) {
-      if (listener.role == ListenerConfig::Role::relay) names.push_back(listener.name);
-      if (listener.role == ListenerConfig::Role::relay || listener.name != text) continue;
+      const bool in_streams = listener.role != ListenerConfig::Role::return_path;
+      if (in_streams) names.push_back(listener.name);
+      if (in_streams || listener.name != text) continue;
       return section.problem(line, "listener",
                              fmt::format("'{}' takes return mail, which is in no stream", text));
     }
@@ -152,6 +84,10 @@ void read_stream(Section& section, StreamConfig& stream, const Config& config, T
   section.each_text("sender", [&](std::string_view text, std::uint32_t line) {
     stream.sender.emplace_back(text);
     section.report(line, "sender", config::check_sender_pattern(text));
+  });
+  section.each_text("login", [&](std::string_view text, std::uint32_t line) {
+    stream.login.emplace_back(text);
+    section.report(line, "login", config::check_login_pattern(text));
   });
   using ConsentRule = StreamConfig::ConsentRule;
   section.choice<ConsentRule>("consent", stream.consent,
@@ -270,6 +206,8 @@ void read_timeouts(Section& section, TimeoutConfig& timeouts) {
   section.duration("data_end", timeouts.data_end, least);
   section.duration("pool", timeouts.pool, least);
   section.duration("drain", timeouts.drain, std::chrono::milliseconds{0});
+  section.duration("handshake", timeouts.handshake, least);
+  section.duration("auth_failure", timeouts.auth_failure, std::chrono::milliseconds{0});
 }
 
 void read_limits(Section& section, LimitConfig& limits) {
@@ -278,6 +216,7 @@ void read_limits(Section& section, LimitConfig& limits) {
   section.number("errors", limits.errors, 1, 10'000);
   section.size("header", limits.header, 1U << 10U, 64U << 20U);
   section.number("hops", limits.hops, 1, 10'000);
+  section.number("auth_failures", limits.auth_failures, 1, 100);
 }
 
 void read_log(Section& section, Config& config) {
@@ -305,17 +244,10 @@ void read_address(Section& section, std::optional<Endpoint>& address) {
   address = *std::move(parsed);
 }
 
-void read_file(Section& section, std::string_view key, std::filesystem::path& path) {
-  std::string text;
-  section.text(key, text);
-  if (text.contains('\0')) section.problem(section.line(key), key, "a file has to be named");
-  path = text;
-}
-
 void read_web(Section& section, WebConfig& web) {
   read_address(section, web.address);
-  read_file(section, "certificate", web.certificate);
-  read_file(section, "key", web.key);
+  config::read_file(section, "certificate", web.certificate);
+  config::read_file(section, "key", web.key);
   if (web.certificate.empty() != web.key.empty()) {
     const auto* missing = web.key.empty() ? "key" : "certificate";
     section.problem(section.line(), missing,
@@ -340,7 +272,7 @@ void read_unsubscribe(Section& section, UnsubscribeConfig& unsubscribe) {
   while (unsubscribe.url.ends_with('/')) unsubscribe.url.pop_back();
   section.text("brand", unsubscribe.brand);
   section.report(section.line("brand"), "brand", config::check_shown_text(unsubscribe.brand));
-  read_file(section, "logo", unsubscribe.logo);
+  config::read_file(section, "logo", unsubscribe.logo);
   if (!unsubscribe.logo.empty()) {
     section.report(section.line("logo"), "logo", config::check_image_name(unsubscribe.logo));
   }
@@ -380,6 +312,8 @@ void read_top(Section& top, Config& config) {
     top.report(top.line("hostname"), "hostname", config::check_domain(config.hostname));
   }
   top.number("threads", config.threads, 0, 1'024);
+  top.text("user", config.user);
+  top.report(top.line("user"), "user", config::check_user(config.user));
   top.table("store", [&](Section& section) { read_store(section, config); });
   top.table("return_path",
             [&](Section& section) { config::read_return_path(section, config.return_path); });
@@ -387,11 +321,16 @@ void read_top(Section& top, Config& config) {
   Taken addresses;
   top.tables("listener", [&](Section& section) {
     auto& listener = config.listeners.emplace_back(default_listener());
-    read_listener(section, listener, config.return_path, listener_names, addresses);
+    config::read_listener(section, listener, config.return_path, listener_names, addresses);
   });
   if (config.listeners.empty()) config.listeners.push_back(default_listener());
-  top.table("upstream",
-            [&](Section& section) { read_upstream(section, config.upstream, config.listeners); });
+  top.table("upstream", [&](Section& section) {
+    config::read_upstream(section, config.upstream, config.listeners);
+  });
+  top.tables("route", [&](Section& section) {
+    config::read_route(section, config.routes.emplace_back(), config.listeners);
+  });
+  config::check_logins(top, config);
   Taken stream_names;
   Taken list_ids;
   top.tables("stream", [&](Section& section) {
@@ -429,6 +368,20 @@ Problems in_order(Problems problems) {
     problems.push_back({problems.back().line, "", fmt::format("and {} more problems", more)});
   }
   return problems;
+}
+
+// That are meant from the file's folder.
+std::vector<std::filesystem::path*> paths_of(Config& config) {
+  std::vector<std::filesystem::path*> paths{&config.web.certificate, &config.web.key,
+                                            &config.unsubscribe.logo, &config.return_path.rules,
+                                            &config.upstream.ca};
+  for (auto& route : config.routes) paths.push_back(&route.upstream.ca);
+  for (auto& listener : config.listeners) {
+    for (auto& files : listener.certificates) {
+      paths.insert(paths.end(), {&files.certificate, &files.key});
+    }
+  }
+  return paths;
 }
 
 std::string machine_name() {
@@ -495,9 +448,9 @@ std::expected<Config, Problems> load_config(const std::filesystem::path& file) {
   auto config = parse_config(text);
   if (!config) return config;
   if (config->hostname.empty()) config->hostname = machine_name();
-  for (auto* path : {&config->web.certificate, &config->web.key, &config->unsubscribe.logo,
-                     &config->return_path.rules}) {
-    if (!path->empty()) *path = file.parent_path() / *path;
+  for (auto* path : paths_of(*config)) {
+    const bool credential = path->string().starts_with("credential:");
+    if (!path->empty() && !credential) *path = file.parent_path() / *path;
   }
   return config;
 }

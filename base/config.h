@@ -17,27 +17,80 @@
 
 namespace postern {
 
+// A certificate with its chain and the key, PEM files. "credential:NAME" is that file of
+// $CREDENTIALS_DIRECTORY (systemd's LoadCredential).
+struct CertificateFiles {
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  friend bool operator==(const CertificateFiles&, const CertificateFiles&) = default;
+};
+
+// What one listener bears, besides the limits of all; 0: no limit of its own.
+struct ListenerLimits {
+  std::uint32_t connections = 0;              // open at once; 421 4.3.2 above
+  std::uint32_t connections_per_address = 0;  // of one client address; 421 4.7.0 above
+  std::uint32_t messages_per_minute = 0;  // of one login, else one client address; 452 4.7.1 above
+  std::uint32_t recipients = 0;           // of a transaction; 452 4.5.3 above
+  std::uint64_t size = 0;                 // octets of a message; 552 5.3.4 above
+  std::uint32_t errors = 0;               // bad commands of a session, then 421
+  friend bool operator==(const ListenerLimits&, const ListenerLimits&) = default;
+};
+
 struct ListenerConfig {
-  // return_path: takes return mail, and relays nothing.
-  enum class Role : std::uint8_t { relay, return_path };
+  // return_path: takes return mail, and relays nothing. policy: answers Postfix's policy requests,
+  // and takes no mail.
+  enum class Role : std::uint8_t { relay, return_path, policy };
+  enum class Tls : std::uint8_t { off, starttls, implicit };
+  enum class Auth : std::uint8_t { off, passthrough };
+  // A bare LF in a message: the message is refused, or the line is ended as it should have been.
+  enum class BareLf : std::uint8_t { refuse, normalize };
   std::string name = "relay";
   Endpoint address{"127.0.0.1", 2525};
-  // May relay; nobody else may.
+  std::filesystem::path socket;  // of a Unix socket, in the place of `address`; policy only
+  // May relay without AUTH; nobody else may.
   std::vector<Network> trusted;
   // The Received: line of RFC 5321 section 4.4.
   bool received_header = true;
   Role role = Role::relay;
+  Tls tls = Tls::off;
+  // By the name that a client asks for; the first for those that name none. Empty with TLS: the
+  // development certificate.
+  std::vector<CertificateFiles> certificates;
+  Auth auth = Auth::off;
+  std::vector<Network> proxy_protocol;  // peers that speak PROXY first, each of them always
+  std::vector<Network> xforward;        // peers whose XFORWARD is believed
+  BareLf bare_lf = BareLf::refuse;
+  ListenerLimits limits;
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
 struct UpstreamConfig {
+  // opportunistic: where it is offered, whoever the other side is; verify: always, and the
+  // certificate has to be its own.
+  enum class Tls : std::uint8_t { off, opportunistic, verify };
+  enum class TlsMode : std::uint8_t { starttls, implicit };
   Endpoint address{"127.0.0.1", 25};
+  std::vector<Endpoint> fallback;  // in turn, where no address of the first serves
+  Tls tls = Tls::off;
+  TlsMode tls_mode = TlsMode::starttls;
+  std::filesystem::path ca;                    // PEM; empty: the system's
+  std::string tls_name;                        // of its certificate; empty: the host of `address`
+  bool xclient = false;                        // tell it who the client is
   std::uint32_t connections = 100;             // at most, over all threads
   std::chrono::milliseconds idle_close{4000};  // an idle pooled connection is closed after this
   std::uint32_t split_connections = 4;         // at once, for one message's copies
   // It knows the mailboxes that it refuses: what it says of one is evidence, like a bounce.
   bool authoritative = false;
   friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
+};
+
+// Mail that goes by another upstream. The first that matches; without one, [upstream]. One of the
+// two lists is empty.
+struct RouteConfig {
+  std::vector<std::string> sender;  // patterns of envelope senders, of who does not authenticate
+  std::vector<std::string> login;   // patterns of who authenticates
+  UpstreamConfig upstream;
+  friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
 struct StreamConfig {
@@ -53,9 +106,10 @@ struct StreamConfig {
   bool offer = false;       // on the pages of other streams' links too
   std::vector<std::string> formerly;
   Kind kind = Kind::marketing;
-  // What mail it is: every one of the two that it has must match, any value of each.
+  // What mail it is: every one of the three that it has must match, any value of each.
   std::vector<std::string> sender;    // patterns of envelope senders: "*@news.example.com"
   std::vector<std::string> listener;  // names of listeners that it comes in by
+  std::vector<std::string> login;     // patterns of who authenticated: "*@sales.example.com"
   std::string list_id;  // lower case: of the message's List-Id, which matches alone; else added
   ListUnsubscribe list_unsubscribe = ListUnsubscribe::add;
   std::string feedback_id;  // added where the message has none; empty: none
@@ -145,8 +199,11 @@ struct TimeoutConfig {
   std::chrono::milliseconds rcpt{std::chrono::minutes{5}};
   std::chrono::milliseconds data{std::chrono::minutes{2}};
   std::chrono::milliseconds data_end{std::chrono::minutes{10}};
-  std::chrono::milliseconds pool{std::chrono::seconds{30}};   // for a free upstream connection
-  std::chrono::milliseconds drain{std::chrono::seconds{30}};  // after SIGTERM
+  std::chrono::milliseconds pool{std::chrono::seconds{30}};       // for a free upstream connection
+  std::chrono::milliseconds drain{std::chrono::seconds{30}};      // after SIGTERM
+  std::chrono::milliseconds handshake{std::chrono::seconds{30}};  // of TLS, as a whole
+  // A refused AUTH is answered so much later, twice as much each time.
+  std::chrono::milliseconds auth_failure{std::chrono::seconds{1}};
   friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
 };
 
@@ -156,6 +213,7 @@ struct LimitConfig {
   std::uint32_t errors = 20;           // bad commands of a session, then 421
   std::uint64_t header = 1ULL << 20U;  // octets of a header section; 552 5.3.4 above
   std::uint32_t hops = 100;            // Received: lines; 554 5.4.6 above
+  std::uint32_t auth_failures = 3;     // of a session, then 421
   friend bool operator==(const LimitConfig&, const LimitConfig&) = default;
 };
 
@@ -166,6 +224,7 @@ struct Config {
   std::filesystem::path forgotten;             // the file of forgotten hashes; empty: by the store
   std::vector<ListenerConfig> listeners;       // never empty once loaded
   UpstreamConfig upstream;
+  std::vector<RouteConfig> routes;
   std::vector<StreamConfig> streams;
   // The fields that name a message's campaign; the first that it has counts.
   std::vector<std::string> campaign_header{"X-Campaign-ID", "Feedback-ID", "X-Campaign",
@@ -180,6 +239,7 @@ struct Config {
   LimitConfig limits;
   std::uint32_t threads = 0;  // 0: one for each core
   std::string log_level = "info";
+  std::string user;  // whom the process becomes once it listens; empty: it stays who it is
 
   // With no file and no flags: what INTERFACE.md says of `serve`.
   [[nodiscard]] static Config defaults();

@@ -12,7 +12,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -131,11 +133,9 @@ class Section {
     out = *parsed;
   }
 
-  // `later`: what a later build takes besides.
   template <class T>
   void choice(std::string_view key, T& out,
-              std::initializer_list<std::pair<std::string_view, T>> allowed,
-              std::initializer_list<std::string_view> later = {}) {
+              std::initializer_list<std::pair<std::string_view, T>> allowed) {
     std::vector<std::string> names;
     for (const auto& [name, value] : allowed) names.push_back(quoted(name));
     const auto expected = fmt::format("{}", fmt::join(names, " or "));
@@ -147,10 +147,9 @@ class Section {
         return;
       }
     }
-    const bool known = std::ranges::find(later, *written) != later.end();
-    problem(line(key), key,
-            fmt::format("\"{}\" is {}; allowed: {}", printable(*written, 60),
-                        known ? "not in this build" : "no value of it", expected));
+    problem(
+        line(key), key,
+        fmt::format("\"{}\" is no value of it; allowed: {}", printable(*written, 60), expected));
   }
 
   void endpoint(std::string_view key, Endpoint& out) {
@@ -181,31 +180,6 @@ class Section {
       }
     }
     return true;
-  }
-
-  // Known to the interface, not built yet: only its off value is taken.
-  void only(std::string_view key, std::string_view off,
-            std::initializer_list<std::string_view> later) {
-    const auto value = take<std::string_view>(key, quoted(off));
-    if (!value || *value == off) return;
-    // Without a closed set, every other text is one that a later build will take.
-    const bool known = later.size() == 0 || std::ranges::find(later, *value) != later.end();
-    problem(line(key), key,
-            fmt::format("\"{}\" is {}; allowed: \"{}\"", printable(*value, 60),
-                        known ? "not in this build" : "no value of it", off));
-  }
-  void only_false(std::string_view key) {
-    if (take<bool>(key, "false").value_or(false)) {
-      problem(line(key), key, "true is not in this build; allowed: false");
-    }
-  }
-  void only_empty_list(std::string_view key) {
-    const auto* node = find(key);
-    if (node == nullptr) return;
-    const auto* list = node->as_array();
-    if (list == nullptr) return wrong_type(*node, key, "[]");
-    if (!list->empty())
-      problem(line(key), key, "a list with entries is not in this build; allowed: []");
   }
 
   // [key]
@@ -279,5 +253,26 @@ class Section {
   Problems& problems_;
   std::vector<std::string_view> known_;  // of string literals
 };
+
+// Names that may be taken once, with the line that took them.
+class Taken {
+ public:
+  // The problem of taking `name`, if somebody has it.
+  [[nodiscard]] std::string take(const std::string& name, std::uint32_t line) {
+    const auto [where, fresh] = lines_.emplace(name, line);
+    if (fresh) return {};
+    return fmt::format("'{}' is taken already, in line {}", printable(name, 80), where->second);
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> lines_;
+};
+
+inline void read_file(Section& section, std::string_view key, std::filesystem::path& path) {
+  std::string text;
+  section.text(key, text);
+  if (text.contains('\0')) section.problem(section.line(key), key, "a file has to be named");
+  path = text;
+}
 
 }  // namespace postern::config

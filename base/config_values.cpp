@@ -118,6 +118,23 @@ std::string check_sender_pattern(std::string_view pattern) {
   return {};
 }
 
+std::string check_login_pattern(std::string_view pattern) {
+  static constexpr std::string_view allowed = "write *@sales.example.com, anna or the like";
+  if (pattern.empty()) return fmt::format("a pattern may not be empty: {}", allowed);
+  if (!std::ranges::any_of(pattern, is_blank_or_control)) return {};
+  return fmt::format("'{}' holds a blank: {}", printable(pattern, 80), allowed);
+}
+
+std::string check_user(std::string_view name) {
+  constexpr std::size_t longest = 32;
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  };
+  const bool begins = name.empty() || name.front() == '_' || (name.front() >= 'a');
+  if (begins && name.size() <= longest && std::ranges::all_of(name, fits)) return {};
+  return fmt::format("'{}' is no name of a user, as in \"postern\"", printable(name, 60));
+}
+
 std::string check_return_domain(std::string_view domain) {
   constexpr std::size_t longest = 190;
   if (domain.size() > longest) {

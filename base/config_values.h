@@ -23,6 +23,10 @@ inline constexpr std::size_t max_name = 64;  // of a stream, listener or source,
 [[nodiscard]] std::string check_field_name(std::string_view name);
 // A pattern of envelope senders: "*@news.example.com", "bounce-*@example.com".
 [[nodiscard]] std::string check_sender_pattern(std::string_view pattern);
+// A pattern of who authenticates: "*@sales.example.com", "anna".
+[[nodiscard]] std::string check_login_pattern(std::string_view pattern);
+// The name of a user of this system, as useradd(8) takes it; empty is none.
+[[nodiscard]] std::string check_user(std::string_view name);
 // The domain of return addresses: as below, and short enough for a path that begins with 61 octets
 // of its own (RFC 5321 section 4.5.3.1.3).
 [[nodiscard]] std::string check_return_domain(std::string_view domain);

@@ -96,6 +96,29 @@ bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
   return a.address() == b.address() || a.address().is_unspecified() || b.address().is_unspecified();
 }
 
+// What is configured and not served yet; empty: nothing.
+std::string unserved(const Config& config) {
+  const ListenerConfig plain;
+  for (const auto& listener : config.listeners) {
+    const auto miss = [&](std::string_view key) {
+      return fmt::format("listener {}: {} is not served yet", listener.name, key);
+    };
+    if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
+    if (listener.tls != plain.tls) return miss("tls");
+    if (listener.auth != plain.auth) return miss("auth");
+    if (!listener.proxy_protocol.empty()) return miss("proxy_protocol");
+    if (!listener.xforward.empty()) return miss("xforward");
+    if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
+    if (listener.limits != plain.limits) return miss("limits");
+  }
+  if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
+  if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
+  if (config.upstream.xclient) return "upstream: xclient is not served yet";
+  if (!config.routes.empty()) return "[[route]] is not served yet";
+  if (!config.user.empty()) return "user is not served yet";
+  return {};
+}
+
 }  // namespace
 
 Server::Server(const Config& config, Hooks hooks)
@@ -110,6 +133,7 @@ Server::Server(const Config& config, Hooks hooks)
 Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
+  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
   std::vector<tcp::endpoint> addresses;
   const bool can_take_returns =

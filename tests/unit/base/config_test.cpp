@@ -96,7 +96,12 @@ TEST_CASE("config: every key is read") {
   CHECK_FALSE(config->listeners[1].received_header);
   CHECK(config->listeners[1].role == ListenerConfig::Role::relay);
   CHECK(config->listeners[2].role == ListenerConfig::Role::return_path);
-  CHECK(config->upstream == UpstreamConfig{{"mail.example.com", 26}, 7, 2s, 4, true});
+  UpstreamConfig upstream;
+  upstream.address = {"mail.example.com", 26};
+  upstream.connections = 7;
+  upstream.idle_close = 2s;
+  upstream.authoritative = true;
+  CHECK(config->upstream == upstream);
   REQUIRE(config->streams.size() == 2);
   const auto& stream = config->streams[0];
   CHECK(stream.name == "newsletter");
@@ -173,8 +178,41 @@ TEST_CASE("config: a source has the line of its format, for whoever knows the fo
   CHECK(config->sources[1].line.number == 5);
 }
 
+TEST_CASE("config: TLS, AUTH and the neighbours") {
+  const auto config = load_config(POSTERN_TESTS_DIR "/golden/config/tls.toml");
+  REQUIRE(config);
+  const std::filesystem::path folder = POSTERN_TESTS_DIR "/golden/config";
+  CHECK(config->user == "postern");
+  const auto& submission = config->listeners[0];
+  CHECK(submission.tls == ListenerConfig::Tls::starttls);
+  CHECK(submission.auth == ListenerConfig::Auth::passthrough);
+  CHECK(submission.certificates ==
+        std::vector<CertificateFiles>{{folder / "gate.pem", "credential:gate.key"},
+                                      {folder / "other.pem", folder / "other.key"}});
+  CHECK(submission.proxy_protocol == std::vector{*parse_network("10.0.0.5")});
+  CHECK(submission.xforward == std::vector{*parse_network("127.0.0.1")});
+  CHECK(submission.bare_lf == ListenerConfig::BareLf::normalize);
+  CHECK(submission.limits == ListenerLimits{100, 10, 60, 50, 25U << 20U, 5});
+  CHECK(config->listeners[1].tls == ListenerConfig::Tls::implicit);
+  CHECK(config->listeners[1].certificates.empty());
+  CHECK(config->listeners[2].role == ListenerConfig::Role::policy);
+  CHECK(config->listeners[2].socket == "/run/postern/policy.sock");
+  const auto& upstream = config->upstream;
+  CHECK(upstream.fallback == std::vector<Endpoint>{{"smtp2.example.com", 465}});
+  CHECK(upstream.tls == UpstreamConfig::Tls::verify);
+  CHECK(upstream.tls_mode == UpstreamConfig::TlsMode::implicit);
+  CHECK(upstream.ca == folder / "ca.pem");
+  CHECK(upstream.tls_name == "mail.example.com");
+  CHECK(upstream.xclient);
+  REQUIRE(config->routes.size() == 1);
+  CHECK(config->routes[0].login == std::vector<std::string>{"*@sales.example", "anna"});
+  CHECK(config->routes[0].upstream.address == Endpoint{"smtp.sales.example", 587});
+  CHECK(config->routes[0].upstream.tls == UpstreamConfig::Tls::opportunistic);
+  CHECK(config->streams[0].login == std::vector<std::string>{"*@sales.example"});
+}
+
 TEST_CASE("config: a loaded file without a hostname has the machine's name") {
-  const auto config = load_config(POSTERN_TESTS_DIR "/golden/config/reserved_off.toml");
+  const auto config = load_config(POSTERN_TESTS_DIR "/golden/config/tls_off.toml");
   REQUIRE(config);
   CHECK(is_host_name(config->hostname));
 }
