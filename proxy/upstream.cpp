@@ -45,6 +45,8 @@ awaitable<Result<void>> Upstream::open(std::string hostname) {
 }
 
 awaitable<Result<void>> Upstream::hello(std::string hostname) {
+  // What is there already would answer EHLO.
+  if (!quiet()) co_return fail(Errc::invalid, "closed, or spoke without being asked");
   const auto line = fmt::format("EHLO {}\r\n", hostname);
   if (auto sent = co_await write_all(*stream_, line, timeouts_.greeting); !sent) co_return sent;
   const auto reply = co_await read_reply(timeouts_.greeting);
