@@ -204,7 +204,13 @@ Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabiliti
   helo_ = command.argument;
   extended_ = command.verb == Verb::ehlo;
   told_ = offered;
-  return extended_ ? ehlo_reply(rules_.hostname, offered) : make_reply(250, "", rules_.hostname);
+  if (rules_.max_size != 0) {
+    told_.size = true;
+    told_.size_limit =
+        told_.size_limit == 0 ? rules_.max_size : std::min(told_.size_limit, rules_.max_size);
+  }
+  size_is_ours_ = told_.size && !offered.size;
+  return extended_ ? ehlo_reply(rules_.hostname, told_) : make_reply(250, "", rules_.hostname);
 }
 
 Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
@@ -222,12 +228,15 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
     return make_reply(552, "5.3.4",
                       fmt::format("message size exceeds the limit of {} octets", told_.size_limit));
   }
+  if (rules_.may_send && !rules_.may_send()) {
+    return make_reply(452, "4.7.1", "too many messages within a minute, try again later");
+  }
   transaction_.emplace();
   transaction_->reverse_path = command.path;
   transaction_->parameters = command.mail;
   transaction_->needs = needed_by(command.mail);
   // A hint: left out where the upstream does not offer SIZE.
-  transaction_->needs.size = command.mail.size && told_.size;
+  transaction_->needs.size = command.mail.size && told_.size && !size_is_ours_;
   transaction_->stream = &check_.stream_of(command.path);
   if (rules_.return_domain && !command.path.empty()) {
     transaction_->returns = check_.return_paths(command.path);

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -97,6 +98,9 @@ class Dialogue {
     std::uint32_t max_recipients = 1'000;
     std::uint32_t max_errors = 20;
     bool return_domain = false;  // envelope senders may become addresses of ours
+    std::uint64_t max_size = 0;  // octets of a message; 0: what the upstream says
+    // Asked at each MAIL that is fit, and counts it; empty: there is no rate to keep to.
+    std::function<bool()> may_send{};
   };
   // `check` outlives the dialogue.
   Dialogue(Rules rules, RecipientCheck& check) : rules_(std::move(rules)), check_(check) {}
@@ -163,7 +167,8 @@ class Dialogue {
   std::string helo_;
   bool extended_ = false;
   std::uint32_t errors_ = 0;
-  Capabilities told_;  // what our last reply to EHLO offered: the client may count on it
+  Capabilities told_;          // what our last reply to EHLO offered: the client may count on it
+  bool size_is_ours_ = false;  // of that, SIZE is no word of the upstream's
   bool after_refused_data_ =
       false;  // a client that did not wait for the 354 would send its message now
   std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands

@@ -32,6 +32,22 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
+// What of a listener's own is narrower than what holds for all.
+LimitConfig limits_of(LimitConfig limits, const ListenerLimits& own) {
+  if (own.recipients != 0) limits.recipients = std::min(limits.recipients, own.recipients);
+  if (own.errors != 0) limits.errors = std::min(limits.errors, own.errors);
+  return limits;
+}
+
+// A flood of return mail leaves room for whoever else is served.
+ListenerLimits listener_limits(const Config& config, const ListenerConfig& listener) {
+  auto limits = listener.limits;
+  if (listener.role == ListenerConfig::Role::return_path && limits.connections == 0) {
+    limits.connections = std::max(1U, config.limits.connections / 4);
+  }
+  return limits;
+}
+
 std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads,
                                                       metrics::Registry* registry) {
   auto settings = std::make_shared<WorkerSettings>();
@@ -54,7 +70,7 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.hostname = config.hostname,
                         .timeouts = config.timeouts,
-                        .limits = config.limits,
+                        .limits = limits_of(config.limits, listener.limits),
                         .trusted = listener.trusted,
                         .received_header = listener.received_header,
                         .streams = streams,
@@ -64,7 +80,10 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .split_connections = config.upstream.split_connections,
                         .counts = counts,
                         .return_mail = takes_returns ? return_mail : nullptr,
-                        .returns = takes_returns ? nullptr : returns}));
+                        .returns = takes_returns ? nullptr : returns,
+                        .listener_limits = listener_limits(config, listener),
+                        .proxy_protocol = listener.proxy_protocol,
+                        .normalize_lines = listener.bare_lf == ListenerConfig::BareLf::normalize}));
   }
   settings->upstream = config.upstream.address;
   settings->pool = {.hostname = config.hostname,
@@ -106,10 +125,7 @@ std::string unserved(const Config& config) {
     if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
     if (listener.tls != plain.tls) return miss("tls");
     if (listener.auth != plain.auth) return miss("auth");
-    if (!listener.proxy_protocol.empty()) return miss("proxy_protocol");
     if (!listener.xforward.empty()) return miss("xforward");
-    if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
-    if (listener.limits != plain.limits) return miss("limits");
   }
   if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
@@ -128,6 +144,8 @@ Server::Server(const Config& config, Hooks hooks)
       clock_(context_),
       grace_(context_) {
   count_.limit = config.limits.connections;
+  hooks_.shared.clients = &clients_;
+  hooks_.shared.return_mail_room = &return_mail_room_;
 }
 
 Server::~Server() = default;

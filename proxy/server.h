@@ -6,6 +6,8 @@
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
+#include "proxy/client_table.h"
+#include "proxy/room.h"
 #include "proxy/worker.h"
 
 #include <functional>
@@ -54,6 +56,8 @@ class Server {
   Config config_;
   Hooks hooks_;
   SessionCount count_;
+  ClientTable clients_;
+  Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it
   boost::asio::steady_timer clock_;

@@ -32,13 +32,25 @@ constexpr std::uint64_t longest_held = 1ULL << 30U;
 
 }  // namespace
 
+bool may_send(const SessionContext& context, const SessionSettings& settings,
+              std::string_view login, const IpAddress& address) {
+  if (settings.listener_limits.messages_per_minute == 0 || context.clients == nullptr) return true;
+  const bool may = context.clients->may_send(context.listener, login, address,
+                                             settings.listener_limits.messages_per_minute,
+                                             std::chrono::steady_clock::now());
+  if (!may && settings.counts) settings.counts->over_rate();
+  return may;
+}
+
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
     : ClientSide(std::move(id), std::move(client), peer, context.buffer,
                  {.hostname = settings->hostname,
                   .max_recipients = settings->limits.recipients,
                   .max_errors = settings->limits.errors,
-                  .return_domain = settings->returns && context.contexts != nullptr},
+                  .return_domain = settings->returns && context.contexts != nullptr,
+                  .max_size = settings->listener_limits.size,
+                  .may_send = [this] { return may_send(context_, *settings_, {}, peer_); }},
                  gatekeeper_, settings->timeouts),
       context_(context),
       settings_(std::move(settings)),
@@ -196,7 +208,10 @@ struct Session::Message {
       : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
              linked ? session.links() : LinkMaking{}, linked || returns ? trace : std::string()),
         flow(trace,
-             {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
+             {.header = session.settings_->limits.header,
+              .hops = session.settings_->limits.hops,
+              .size = session.settings_->listener_limits.size,
+              .normalize_lines = session.settings_->normalize_lines},
              session.settings_->campaign_header, linked || returns ? &plan : nullptr),
         data_held(held),
         arrived(session.context_.clock()) {

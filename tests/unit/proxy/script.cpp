@@ -291,6 +291,7 @@ struct Play {
   const Script& script;
   const Variation& variation;
   ScriptedReturns returns{script};
+  proxy::ClientTable clients{};
   asio::io_context context;
   Outcome outcome;
   std::size_t upstream_step = 0;
@@ -416,6 +417,10 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   }
   if (script.has("links")) settings->links_url = "https://unsub.example";
   if (script.has("split")) settings->split_connections = 1;
+  settings->listener_limits.size = std::stoul(argument(script, "size", "0"));
+  settings->listener_limits.messages_per_minute =
+      static_cast<std::uint32_t>(std::stoul(argument(script, "per-minute", "0")));
+  settings->normalize_lines = script.has("normalize");
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -545,7 +550,8 @@ Outcome play(const Script& script, const Variation& variation) {
          .traffic = &traffic,
          .link_keys = &keys,
          .returns = &refusals,
-         .contexts = &scene.returns},
+         .contexts = &scene.returns,
+         .clients = &scene.clients},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);

@@ -22,6 +22,8 @@
 //   @ links                             marketing mail gets one-click links
 //   @ split                             copies are made, one after the other
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
+//   @ size 100                          octets of a message;  @ per-minute 2   messages
+//   @ normalize                         a bare LF ends a line of a message
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up

@@ -118,6 +118,14 @@ Config config_before(const TakingUpstream& upstream) {
   return config;
 }
 
+// One that trusts nobody.
+ListenerConfig listener(std::string name, Endpoint address) {
+  ListenerConfig made;
+  made.name = std::move(name);
+  made.address = std::move(address);
+  return made;
+}
+
 // A server on a thread of its own; SIGHUP gives it the configuration `reloaded`, named
 // "reloaded.example".
 struct Running {
@@ -237,9 +245,9 @@ TEST_CASE(
     "server: a reload gives each socket the trust of its own address, wherever its table stands") {
   TakingUpstream upstream;
   auto config = config_before(upstream);
-  const ListenerConfig strangers{.name = "strangers", .address = {"127.0.0.1", 0}, .trusted = {}};
-  const ListenerConfig inside{
-      .name = "inside", .address = {"127.0.0.2", 0}, .trusted = loopback_networks()};
+  const auto strangers = listener("strangers", {"127.0.0.1", 0});
+  auto inside = listener("inside", {"127.0.0.2", 0});
+  inside.trusted = loopback_networks();
   config.listeners = {strangers, inside};
   auto swapped = config;
   swapped.listeners = {inside, strangers};
@@ -276,8 +284,7 @@ TEST_CASE("server: listeners that would share connections are refused") {
     const tcp::acceptor free_port(context, {asio::ip::address_v4::loopback(), 0});
     port = free_port.local_endpoint().port();
   }
-  config.listeners = {ListenerConfig{.name = "one", .address = {"0.0.0.0", port}, .trusted = {}},
-                      ListenerConfig{.name = "two", .address = {"127.0.0.1", port}, .trusted = {}}};
+  config.listeners = {listener("one", {"0.0.0.0", port}), listener("two", {"127.0.0.1", port})};
   CHECK(refusal_to_listen(config) == Errc::busy);
 }
 
