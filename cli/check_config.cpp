@@ -1,6 +1,6 @@
 // `check-config`: what is wrong with the configuration; and what is odd about it where it is: which
 // streams the store knows that it does not, which sources' folders are missing.
-#include "certs/certificate.h"
+#include "certs/key_pair.h"
 #include "cli/output.h"
 #include "cli/return_mail_recorder.h"
 #include "cli/run.h"
@@ -62,7 +62,7 @@ void name_unfit_files(const std::string& file, const Config& config) {
     unfit.push_back(settings.error().text);
   }
   if (!config.web.certificate.empty()) {
-    const auto loaded = certs::Certificate::load(config.web.certificate, config.web.key);
+    const auto loaded = certs::KeyPair::load({config.web.certificate, config.web.key});
     if (!loaded) unfit.push_back("web.certificate: " + loaded.error().text);
   }
   for (const auto& text : unfit) {

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "certs/certificate.h"
+#include "certs/server_certificates.h"
 #include "web/admin.h"
 #include "web/http.h"
 #include "web/site.h"
@@ -70,9 +70,9 @@ struct Listener {
   std::string role;
   tcp::acceptor acceptor;
   Handler handle;
-  Late late;                                  // the answer where `handle` gives none in time
-  certs::Certificate* certificate = nullptr;  // null: without TLS
-  asio::steady_timer room;                    // ends when a connection does
+  Late late;                                         // the answer where `handle` gives none in time
+  certs::ServerCertificates* certificate = nullptr;  // null: without TLS
+  asio::steady_timer room;                           // ends when a connection does
   std::size_t connections = 0;
 };
 
@@ -177,7 +177,7 @@ struct Server::Impl {
 
   Result<void> open(const Config& config);
   Result<void> add(std::string role, const Endpoint& address, Handler handle, Late late,
-                   certs::Certificate* with);
+                   certs::ServerCertificates* with);
   void run();
 
   awaitable<void> accept(Listener& listener);
@@ -207,7 +207,7 @@ struct Server::Impl {
   const WebConfig web;
   const std::optional<Endpoint> admin_address;
   Admin admin;
-  std::unique_ptr<certs::Certificate> certificate;
+  std::unique_ptr<certs::ServerCertificates> certificate;
   std::unique_ptr<Site> site;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::vector<std::string> listening;
@@ -219,7 +219,7 @@ struct Server::Impl {
 };
 
 Result<void> Server::Impl::add(std::string role, const Endpoint& address, Handler handle, Late late,
-                               certs::Certificate* with) {
+                               certs::ServerCertificates* with) {
   auto acceptor = listen_at(context, role, address);
   if (!acceptor) return std::unexpected(acceptor.error());
   const auto bound = acceptor->local_endpoint();
@@ -244,7 +244,7 @@ Result<void> Server::Impl::open(const Config& config) {
                                                 asio::post(context, std::move(later));
                                               }});
     if (!web.certificate.empty()) {
-      auto loaded = certs::Certificate::load(web.certificate, web.key);
+      auto loaded = certs::ServerCertificates::load({{web.certificate, web.key}});
       if (!loaded) return std::unexpected(loaded.error());
       certificate = *std::move(loaded);
     }

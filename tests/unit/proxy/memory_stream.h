@@ -35,9 +35,11 @@ struct Pipe {
 
 class MemoryStream final : public proxy::Stream {
  public:
-  // `write_limit`: how much one write takes, so that partial writes are met.
-  MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out, std::size_t write_limit)
-      : in_(std::move(in)), out_(std::move(out)), write_limit_(write_limit) {}
+  // `write_limit`: how much one write takes, so that partial writes are met. `stalls`: a write
+  // after it takes nothing until it was waited for.
+  MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out, std::size_t write_limit,
+               bool stalls = false)
+      : in_(std::move(in)), out_(std::move(out)), write_limit_(write_limit), stalls_(stalls) {}
   ~MemoryStream() override { MemoryStream::close(); }
 
   boost::asio::awaitable<Result<void>> wait_readable(std::chrono::milliseconds /*limit*/) override {
@@ -49,6 +51,7 @@ class MemoryStream final : public proxy::Stream {
     co_return Result<void>{};
   }
   boost::asio::awaitable<Result<void>> wait_writable(std::chrono::milliseconds /*limit*/) override {
+    stalled_ = false;
     co_return Result<void>{};
   }
   Result<std::size_t> read_now(std::span<char> into) override {
@@ -64,6 +67,8 @@ class MemoryStream final : public proxy::Stream {
   }
   Result<std::size_t> write_now(std::span<const std::string_view> pieces) override {
     if (out_->closed) return fail(Errc::closed, "closed");
+    if (stalled_) return 0;
+    stalled_ = stalls_;
     std::string all;
     for (const auto piece : pieces) all += piece;
     all.resize(std::min(all.size(), write_limit_));
@@ -84,6 +89,8 @@ class MemoryStream final : public proxy::Stream {
   std::shared_ptr<Pipe> in_;
   std::shared_ptr<Pipe> out_;
   std::size_t write_limit_;
+  bool stalls_;
+  bool stalled_ = false;
   bool cancelled_ = false;
 };
 
