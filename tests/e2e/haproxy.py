@@ -36,7 +36,7 @@ class Haproxy:
         assert self.process.process.poll() is None, self.process.log
         try:
             socket.create_connection(self.address, 5).close()
-            return True
+            return self.stats.exists()
         except OSError:
             return False
 

@@ -14,7 +14,8 @@ from smtp_client import Client, Closed, letter
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-def version1(client, family="TCP4", us="127.0.0.1"):
+def version1(client):
+    family, us = ("TCP6", "::1") if ":" in client else ("TCP4", "127.0.0.1")
     return f"PROXY {family} {client} {us} 12345 25\r\n".encode()
 
 
@@ -98,8 +99,7 @@ def test_health_checks(version, smtpchk, balanced, new_haproxy):
 @pytest.mark.parametrize("header", [version1, version2], ids=["v1", "v2"])
 @pytest.mark.parametrize("client", ["192.0.2.7", "2001:db8::7"])
 def test_the_client_is_whom_the_header_names(header, client, balanced, upstream):
-    octets = header(client, "TCP6" if ":" in client else "TCP4") if header is version1 else header(client)
-    with Balanced(balanced.address, octets) as peer:
+    with Balanced(balanced.address, header(client)) as peer:
         assert peer.deliver(["you@example.com"], letter()).code == 250
     (message,) = upstream.wait_messages(1)
     shown = f"[IPv6:{client}]" if ":" in client else f"[{client}]"
