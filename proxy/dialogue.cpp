@@ -222,6 +222,7 @@ Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabiliti
   const bool asks = may_authenticate() && !authenticated_;
   std::erase_if(told_.auth,
                 [&](const auto& mechanism) { return !asks || !wire::can_relay(mechanism); });
+  size_is_ours_ = told_.size && !offered.size;
   if (!extended_) return make_reply(250, "", rules_.hostname);
   return ehlo_reply(rules_.hostname, told_,
                     {.starttls = rules_.starttls && !secure_, .xforward = rules_.xforward});
@@ -303,6 +304,9 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
     return make_reply(552, "5.3.4",
                       fmt::format("message size exceeds the limit of {} octets", told_.size_limit));
   }
+  if (rules_.may_send && !rules_.may_send()) {
+    return make_reply(452, "4.7.1", "too many messages within a minute, try again later");
+  }
   transaction_.emplace();
   transaction_->reverse_path = command.path;
   transaction_->parameters = command.mail;
@@ -311,7 +315,7 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
   transaction_->forwarded = std::move(forwarded);
   transaction_->needs = needed_by(command.mail);
   // A hint: left out where the upstream does not offer SIZE.
-  transaction_->needs.size = command.mail.size && told_.size;
+  transaction_->needs.size = command.mail.size && told_.size && !size_is_ours_;
   transaction_->stream = &check_.stream_of(command.path);
   if (rules_.return_domain && !command.path.empty()) {
     transaction_->returns = check_.return_paths(command.path);

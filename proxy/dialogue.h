@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -111,6 +112,8 @@ class Dialogue {
     bool auth_in_clear = false;
     bool must_authenticate = false;  // who does not may not relay
     bool xforward = false;           // its word on who the client is counts
+    // Asked at each MAIL that is fit, and counts it; empty: there is no rate to keep to.
+    std::function<bool()> may_send{};
   };
   // `check` outlives the dialogue.
   Dialogue(Rules rules, RecipientCheck& check) : rules_(std::move(rules)), check_(check) {}
@@ -194,7 +197,8 @@ class Dialogue {
   bool authenticated_ = false;
   wire::ClientAttributes forwarded_;  // of the transaction that is to begin
   std::uint32_t errors_ = 0;
-  Capabilities told_;  // what our last reply to EHLO offered: the client may count on it
+  Capabilities told_;          // what our last reply to EHLO offered: the client may count on it
+  bool size_is_ours_ = false;  // of that, SIZE is no word of the upstream's
   bool after_refused_data_ =
       false;  // a client that did not wait for the 354 would send its message now
   std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands

@@ -22,6 +22,8 @@ using wire::Reply;
 namespace {
 
 constexpr std::uint64_t longest_return_mail = 50ULL << 20U;
+// To addresses that anybody knows: a complaint has a message in it at most.
+constexpr std::uint64_t longest_unasked = 5ULL << 20U;
 // One report names one return address; some senders collect a few.
 constexpr std::uint32_t most_recipients = 100;
 // What the upstream took, and the client may not have read our 250 for (DESIGN.md 6).
@@ -53,12 +55,19 @@ class ReturnedAsItCame final : public CopyPlan {
 }  // namespace
 
 struct ReturnSession::Message {
-  Message(std::string trace, const LimitConfig& limits, Time now)
-      : flow(std::move(trace), {.header = limits.header, .hops = limits.hops}), arrived(now) {}
+  Message(std::string trace, const SessionSettings& settings, std::uint64_t size, Room* whole_room,
+          Time now)
+      : flow(std::move(trace), {.header = settings.limits.header,
+                                .hops = settings.limits.hops,
+                                .size = size,
+                                .normalize_lines = settings.normalize_lines}),
+        room(whole_room),
+        arrived(now) {}
   MessageFlow flow;
+  Room::Share room;
   ContentDigest digest;
   HeldMessage body;
-  std::optional<Reply> early;  // it is too large, or there is no room for it
+  std::optional<Reply> early;  // there is no room for it
   Time arrived;
   std::string said;  // once it was understood
 };
@@ -70,7 +79,9 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
                  {.hostname = settings->hostname,
                   .max_recipients = std::min(settings->limits.recipients, most_recipients),
                   .max_errors = settings->limits.errors,
-                  .starttls = settings->tls.mode == ListenerConfig::Tls::starttls},
+                  .max_size = settings->listener_limits.size,
+                  .starttls = settings->tls.mode == ListenerConfig::Tls::starttls,
+                  .may_send = [this] { return may_send(context_, *settings_, {}, peer_); }},
                  check_, *settings),
       context_(context),
       settings_(std::move(settings)),
@@ -117,7 +128,8 @@ awaitable<bool> ReturnSession::serve(Plan plan) {
 }
 
 awaitable<bool> ReturnSession::take_message() {
-  Message message(trace(context_.clock()), settings_->limits, context_.clock());
+  Message message(trace(context_.clock()), *settings_, most_octets(), context_.return_mail_room,
+                  context_.clock());
   std::string first = std::exchange(pending_, {});  // came behind DATA
   while (!message.flow.finished()) {
     std::string_view octets = first;
@@ -148,18 +160,29 @@ awaitable<bool> ReturnSession::take_message() {
   co_return co_await send(reply.text);
 }
 
+// Of the message that comes now.
+std::uint64_t ReturnSession::most_octets() const {
+  const auto ours = check_.is_answer() ? longest_return_mail : longest_unasked;
+  const auto configured = settings_->listener_limits.size;
+  return configured == 0 ? ours : std::min(ours, configured);
+}
+
 void ReturnSession::keep(Message& message, std::span<const std::string_view> pieces) const {
+  const auto no_room = [&](std::string_view why) {
+    log::error(fmt::format("{} deferred: {}", id_, why));
+    message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+  };
   for (const auto piece : pieces) {
-    if (message.early || message.flow.refused()) return message.body.clear();
-    if (message.body.size() + piece.size() > longest_return_mail) {
-      message.early = make_reply(
-          552, "5.3.4",
-          fmt::format("message size exceeds the limit of {} octets", longest_return_mail));
+    if (message.early || message.flow.refused()) break;
+    if (!message.room.take(piece.size())) {
+      no_room("all return mail that comes in now is more than the gate holds");
     } else if (const auto kept = message.body.append(piece); !kept) {
-      log::error(fmt::format("{} deferred: {}", id_, kept.error().text));
-      message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+      no_room(kept.error().text);
     }
   }
+  if (!message.early && !message.flow.refused()) return;
+  message.body.clear();
+  message.room.give_back();
 }
 
 awaitable<Reply> ReturnSession::final_reply(Message& message) {

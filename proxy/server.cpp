@@ -42,6 +42,22 @@ Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstrea
           .local = is_loopback(upstream.address)};
 }
 
+// What of a listener's own is narrower than what holds for all.
+LimitConfig limits_of(LimitConfig limits, const ListenerLimits& own) {
+  if (own.recipients != 0) limits.recipients = std::min(limits.recipients, own.recipients);
+  if (own.errors != 0) limits.errors = std::min(limits.errors, own.errors);
+  return limits;
+}
+
+// A flood of return mail leaves room for whoever else is served.
+ListenerLimits listener_limits(const Config& config, const ListenerConfig& listener) {
+  auto limits = listener.limits;
+  if (listener.role == ListenerConfig::Role::return_path && limits.connections == 0) {
+    limits.connections = std::max(1U, config.limits.connections / 4);
+  }
+  return limits;
+}
+
 std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
                                                       const ListenerCertificates& certificates,
                                                       std::size_t threads,
@@ -66,7 +82,7 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.hostname = config.hostname,
                         .timeouts = config.timeouts,
-                        .limits = config.limits,
+                        .limits = limits_of(config.limits, listener.limits),
                         .trusted = listener.trusted,
                         .received_header = listener.received_header,
                         .streams = streams,
@@ -79,7 +95,10 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
                         .returns = takes_returns ? nullptr : returns,
                         .tls = {.mode = listener.tls, .certificates = certificates.of(listener)},
                         .auth = listener.auth == ListenerConfig::Auth::passthrough,
-                        .xforward = listener.xforward}));
+                        .xforward = listener.xforward},
+                        .listener_limits = listener_limits(config, listener),
+                        .proxy_protocol = listener.proxy_protocol,
+                        .normalize_lines = listener.bare_lf == ListenerConfig::BareLf::normalize}));
   }
   for (const auto& route : config.routes) {
     settings->upstreams.push_back({.rule = {.sender = route.sender, .login = route.login},
@@ -116,15 +135,11 @@ bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
 
 // What is configured and not served yet; empty: nothing.
 std::string unserved(const Config& config) {
-  const ListenerConfig plain;
   for (const auto& listener : config.listeners) {
     const auto miss = [&](std::string_view key) {
       return fmt::format("listener {}: {} is not served yet", listener.name, key);
     };
     if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
-    if (!listener.proxy_protocol.empty()) return miss("proxy_protocol");
-    if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
-    if (listener.limits != plain.limits) return miss("limits");
   }
   if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
@@ -141,6 +156,8 @@ Server::Server(const Config& config, Hooks hooks)
       clock_(context_),
       grace_(context_) {
   count_.limit = config.limits.connections;
+  hooks_.shared.clients = &clients_;
+  hooks_.shared.return_mail_room = &return_mail_room_;
 }
 
 Server::~Server() = default;

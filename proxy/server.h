@@ -7,6 +7,8 @@
 #include "policy/contacts.h"
 #include "policy/traffic.h"
 #include "proxy/listener_certificates.h"
+#include "proxy/client_table.h"
+#include "proxy/room.h"
 #include "proxy/worker.h"
 
 #include <functional>
@@ -56,6 +58,8 @@ class Server {
   Hooks hooks_;
   ListenerCertificates certificates_;
   SessionCount count_;
+  ClientTable clients_;
+  Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it
   boost::asio::steady_timer clock_;

@@ -37,24 +37,41 @@ Reply connection_lost() {
   return make_reply(421, "4.4.2", "the connection to your mail server was lost, connect again");
 }
 
-Dialogue::Rules rules_of(const SessionSettings& settings, const IpAddress& peer, bool contexts) {
+Dialogue::Rules rules_of(const SessionSettings& settings, const IpAddress& peer, bool contexts,
+                         std::function<bool()> may_send) {
   return {.hostname = settings.hostname,
           .max_recipients = settings.limits.recipients,
           .max_errors = settings.limits.errors,
           .return_domain = settings.returns && contexts,
+          .max_size = settings.listener_limits.size,
           .starttls = settings.tls.mode == ListenerConfig::Tls::starttls,
           .auth = settings.auth,
           .auth_in_clear = settings.auth && is_local(peer),
           .must_authenticate = settings.auth && !contains(settings.trusted, peer),
-          .xforward = contains(settings.xforward, peer)};
+          .xforward = contains(settings.xforward, peer),
+          .may_send = std::move(may_send)};
 }
 
 }  // namespace
 
+bool may_send(const SessionContext& context, const SessionSettings& settings,
+              std::string_view login, const IpAddress& address) {
+  if (settings.listener_limits.messages_per_minute == 0 || context.clients == nullptr) return true;
+  const bool may = context.clients->may_send(context.listener, login, address,
+                                             settings.listener_limits.messages_per_minute,
+                                             std::chrono::steady_clock::now());
+  if (!may && settings.counts) settings.counts->over_rate();
+  return may;
+}
+
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
     : ClientSide(std::move(id), std::move(client), peer, context.buffer,
-                 rules_of(*settings, peer, context.contexts != nullptr), gatekeeper_, *settings),
+                 rules_of(*settings, peer, context.contexts != nullptr,
+                          [this] {
+                            return may_send(context_, *settings_, gatekeeper_.login(), peer_);
+                          }),
+                 gatekeeper_, *settings),
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,
@@ -249,7 +266,10 @@ struct Session::Message {
       : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
              linked ? session.links() : LinkMaking{}, linked || returns ? trace : std::string()),
         flow(trace,
-             {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
+             {.header = session.settings_->limits.header,
+              .hops = session.settings_->limits.hops,
+              .size = session.settings_->listener_limits.size,
+              .normalize_lines = session.settings_->normalize_lines},
              session.settings_->campaign_header, linked || returns ? &plan : nullptr),
         data_held(held),
         arrived(session.context_.clock()) {

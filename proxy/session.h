@@ -14,6 +14,7 @@
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/client_side.h"
+#include "proxy/client_table.h"
 #include "proxy/delivery_plan.h"
 #include "proxy/dialogue.h"
 #include "proxy/held_message.h"
@@ -21,6 +22,7 @@
 #include "proxy/pool.h"
 #include "proxy/return_paths.h"
 #include "proxy/routes.h"
+#include "proxy/room.h"
 
 #include <chrono>
 #include <functional>
@@ -43,7 +45,7 @@ struct ReturnSettings {
 struct SessionSettings {
   std::string hostname;
   TimeoutConfig timeouts;
-  LimitConfig limits;
+  LimitConfig limits;  // what of the listener's own is narrower is in here
   std::vector<Network> trusted;
   bool received_header = true;
   std::shared_ptr<const policy::Streams> streams;
@@ -57,6 +59,9 @@ struct SessionSettings {
   ListenerTls tls{};
   bool auth = false;                // clients may authenticate, to their upstream
   std::vector<Network> xforward{};  // peers whose XFORWARD is believed
+  ListenerLimits listener_limits{};
+  std::vector<Network> proxy_protocol{};  // who says first whom they speak for
+  bool normalize_lines = false;           // a bare LF ends a line of a message
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -74,7 +79,14 @@ struct SessionContext {
   const LinkKeySource* link_keys = nullptr;  // null: no links
   policy::Returns* returns = nullptr;        // null: nobody reads return mail
   policy::ReturnContexts* contexts = nullptr;  // null: no return domain
+  ClientTable* clients = nullptr;              // null: nobody's messages are counted
+  Room* return_mail_room = nullptr;            // null: there is no end of it
+  std::size_t listener = 0;                    // its place in the configuration
 };
+
+// A message of that login, or where it is empty of that address, may begin now.
+[[nodiscard]] bool may_send(const SessionContext& context, const SessionSettings& settings,
+                            std::string_view login, const IpAddress& address);
 
 class Session final : public ClientSide {
  public:

@@ -2,7 +2,9 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "proxy/counts.h"
 #include "proxy/listener.h"
+#include "proxy/proxy_reader.h"
 #include "proxy/return_session.h"
 #include "proxy/tcp_stream.h"
 #include "proxy/wire/reply.h"
@@ -33,6 +35,14 @@ constexpr std::size_t buffer_size = 256UL * 1024;
 // How long clients wait at the start for what the upstream offers.
 constexpr std::chrono::seconds first_lesson_limit{2};
 constexpr std::chrono::seconds longest_pause{30};
+// All of it comes with the connection's first packet, or something is wrong.
+constexpr std::chrono::seconds longest_proxy_header{10};
+
+awaitable<void> send_away(Stream& client, std::string_view enhanced_status_code,
+                          std::string_view text) {
+  const auto reply = wire::make_reply(421, enhanced_status_code, text);
+  static_cast<void>(co_await write_all(client, reply.text, std::chrono::seconds(1)));
+}
 
 }  // namespace
 
@@ -167,12 +177,16 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     ~Counted() { --count.open; }
   } counted{count_};
   if (counted.before >= count_.limit) {
-    const auto busy = wire::make_reply(421, "4.3.2", "too many connections, try again later");
-    static_cast<void>(co_await write_all(*client, busy.text, std::chrono::seconds(1)));
-    co_return;
+    const auto& settings = generations_.back()->settings->listeners[listener];
+    if (settings->counts) settings->counts->turned_away(Counts::Turned::gate);
+    co_return co_await send_away(*client, "4.3.2", "too many connections, try again later");
   }
   const auto generation = generations_.back();
   const auto& settings = generation->settings->listeners[listener];
+  const auto address = co_await client_of(*client, peer, *settings);
+  if (!address) co_return;
+  const auto place = co_await admit(listener, *client, *address, *settings);
+  if (!place) co_return;
   auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
                         ++next_session_);
   const SessionContext context{.buffer = buffer_,
@@ -184,13 +198,17 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                                .ledger = shared_.ledger,
                                .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
                                .returns = shared_.returns,
-                               .contexts = shared_.contexts};
+                               .contexts = shared_.contexts,
+                               .clients = shared_.clients,
+                               .return_mail_room = shared_.return_mail_room,
+                               .listener = listener};
   std::unique_ptr<ClientSide> session;
   if (settings->return_mail) {
-    session =
-        std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context, settings);
+    session = std::make_unique<ReturnSession>(std::move(id), std::move(client), *address, context,
+                                              settings);
   } else {
-    session = std::make_unique<Session>(std::move(id), std::move(client), peer, context, settings);
+    session =
+        std::make_unique<Session>(std::move(id), std::move(client), *address, context, settings);
   }
   struct Registered {
     Worker& worker;
@@ -200,6 +218,43 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
   sessions_.insert(session.get());
   if (draining_) session->drain();
   co_await session->run();
+}
+
+// Whom the peer speaks for; nullopt where it does not say so: there is nobody to serve.
+awaitable<std::optional<IpAddress>> Worker::client_of(Stream& client, IpAddress peer,
+                                                      const SessionSettings& settings) {
+  if (!contains(settings.proxy_protocol, peer)) co_return peer;
+  const auto limit =
+      std::min<std::chrono::milliseconds>(longest_proxy_header, settings.timeouts.handshake);
+  const auto address = co_await read_proxy_header(client, peer, limit);
+  if (address) co_return *address;
+  // A load balancer may look whether the port is open, and say nothing.
+  const bool left = address.error().code == Errc::closed || draining_;
+  if (!left && settings.counts) settings.counts->turned_away(Counts::Turned::proxy_header);
+  if (!left || log::enabled(log::Level::debug)) {
+    log::warning(fmt::format("listener {}: connection of the load balancer {} closed: {}",
+                             settings.listener, to_string(peer), address.error().text));
+  }
+  co_return std::nullopt;
+}
+
+// Nullopt where there are too many already; the client was told so.
+awaitable<std::optional<ClientTable::Place>> Worker::admit(std::size_t listener, Stream& client,
+                                                           IpAddress address,
+                                                           const SessionSettings& settings) {
+  auto place = shared_.clients->enter(
+      listener, address,
+      {.connections = settings.listener_limits.connections,
+       .connections_per_address = settings.listener_limits.connections_per_address});
+  if (place) co_return *std::move(place);
+  const bool of_address = place.error() == ClientTable::Full::address;
+  if (settings.counts) {
+    settings.counts->turned_away(of_address ? Counts::Turned::address : Counts::Turned::listener);
+  }
+  co_await send_away(client, of_address ? "4.7.0" : "4.3.2",
+                     of_address ? "too many connections from your address, try again later"
+                                : "too many connections, try again later");
+  co_return std::nullopt;
 }
 
 void Worker::learn_all(const std::shared_ptr<Generation>& generation) {

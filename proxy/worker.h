@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_set>
@@ -49,6 +50,9 @@ struct SharedParts {
   policy::ReturnContexts* contexts = nullptr;  // null: envelope senders stay as they are
   policy::Returns* returns = nullptr;          // null: nobody reads return mail
   metrics::Registry* metrics = nullptr;        // null: nothing is counted
+  // The server's own, whatever is given.
+  ClientTable* clients = nullptr;
+  Room* return_mail_room = nullptr;
 };
 
 class Worker {
@@ -92,6 +96,10 @@ class Worker {
   [[nodiscard]] boost::asio::awaitable<void> accept(std::size_t listener);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::size_t listener,
                                                    std::unique_ptr<Stream> client, IpAddress peer);
+  [[nodiscard]] boost::asio::awaitable<std::optional<IpAddress>> client_of(
+      Stream& client, IpAddress peer, const SessionSettings& settings);
+  [[nodiscard]] boost::asio::awaitable<std::optional<ClientTable::Place>> admit(
+      std::size_t listener, Stream& client, IpAddress address, const SessionSettings& settings);
   [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation,
                                                    std::size_t upstream);
   void learn_all(const std::shared_ptr<Generation>& generation);

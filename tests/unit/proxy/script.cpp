@@ -295,6 +295,7 @@ struct Play {
   const Script& script;
   const Variation& variation;
   ScriptedReturns returns{script};
+  proxy::ClientTable clients{};
   asio::io_context context;
   Outcome outcome;
   std::size_t upstream_step = 0;
@@ -431,6 +432,10 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   settings->auth = script.has("auth");
   settings->timeouts.auth_failure = {};
   if (script.has("xforward")) settings->xforward = loopback_networks();
+  settings->listener_limits.size = std::stoul(argument(script, "size", "0"));
+  settings->listener_limits.messages_per_minute =
+      static_cast<std::uint32_t>(std::stoul(argument(script, "per-minute", "0")));
+  settings->normalize_lines = script.has("normalize");
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -568,7 +573,8 @@ Outcome play(const Script& script, const Variation& variation) {
          .traffic = &traffic,
          .link_keys = &keys,
          .returns = &refusals,
-         .contexts = &scene.returns},
+         .contexts = &scene.returns,
+         .clients = &scene.clients},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);

@@ -28,6 +28,8 @@
 //   @ xclient;  @ xforward              the upstream is told of the client; the client's word
 //   counts
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
+//   @ size 100                          octets of a message;  @ per-minute 2   messages
+//   @ normalize                         a bare LF ends a line of a message
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up

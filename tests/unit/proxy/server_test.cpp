@@ -118,6 +118,7 @@ Config config_before(const TakingUpstream& upstream) {
   return config;
 }
 
+// One that trusts nobody.
 // A server on a thread of its own; SIGHUP gives it the configuration `reloaded`, named
 // "reloaded.example".
 struct Running {
