@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "proxy/capabilities.h"
 #include "proxy/dialogue.h"
+#include "proxy/served.h"
 #include "proxy/stream.h"
 
 #include <chrono>
@@ -18,17 +19,10 @@
 
 namespace postern::proxy {
 
-class ClientSide {
+class ClientSide : public Served {
  public:
-  virtual ~ClientSide() = default;
-  ClientSide(const ClientSide&) = delete;
-  ClientSide& operator=(const ClientSide&) = delete;
-
-  // Until the client leaves, a deadline passes or the session is drained.
-  [[nodiscard]] virtual boost::asio::awaitable<void> run() = 0;
-
-  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
-  virtual void drain();
+  // A transaction past DATA finishes, anything else is answered 421 4.3.2.
+  void drain() override;
 
  protected:
   // `buffer` is the thread's; the check of a Dialogue outlives it.

@@ -2,9 +2,9 @@
 
 #include "base/log.h"
 #include "base/time.h"
-#include "proxy/listener.h"
+#include "proxy/policy_session.h"
 #include "proxy/return_session.h"
-#include "proxy/tcp_stream.h"
+#include "proxy/socket_stream.h"
 #include "proxy/wire/reply.h"
 
 #include <exception>
@@ -70,6 +70,13 @@ Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) 
   return {};
 }
 
+Result<void> Worker::adopt(std::size_t listener, int descriptor) {
+  auto acceptor = adopt_acceptor(context_, descriptor);
+  if (!acceptor) return std::unexpected(std::move(acceptor).error());
+  doors_.push_back({listener, *std::move(acceptor)});
+  return {};
+}
+
 void Worker::spawn(awaitable<void> work, const char* what) {
   ++active_;
   asio::co_spawn(context_, std::move(work), [this, what](const std::exception_ptr& failure) {
@@ -88,7 +95,11 @@ void Worker::start(std::function<void()> finished) {
   asio::co_spawn(context_, tick(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
-  spawn(learn(generations_.back()), "upstream");
+  if (generations_.back()->settings->relays) {
+    spawn(learn(generations_.back()), "upstream");
+  } else {
+    first_lesson_.expires_after(std::chrono::seconds{0});
+  }
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   thread_ = std::thread([this, finished = std::move(finished)] {
     context_.run();
@@ -104,14 +115,14 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
     if (before->settings->upstream == generations_.back()->settings->upstream) {
       generations_.back()->pool.assume(before->pool.offered());
     }
-    spawn(learn(generations_.back()), "upstream");
+    if (generations_.back()->settings->relays) spawn(learn(generations_.back()), "upstream");
   });
 }
 
 void Worker::drain() {
   asio::post(context_, [this] {
     draining_ = true;
-    for (auto& door : doors_) door.acceptor.close();
+    for (auto& door : doors_) close_acceptor(door.acceptor);
     for (auto* session : sessions_) session->drain();
     first_lesson_.cancel();
     end_if_idle();
@@ -149,17 +160,33 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     const std::uint32_t before = count.open++;
     ~Counted() { --count.open; }
   } counted{count_};
+  const auto generation = generations_.back();
+  const auto& settings = generation->settings->listeners[listener];
   if (counted.before >= count_.limit) {
+    // No word of SMTP is an answer to a policy request.
+    if (settings->role == ListenerConfig::Role::policy) co_return;
     const auto busy = wire::make_reply(421, "4.3.2", "too many connections, try again later");
     static_cast<void>(co_await write_all(*client, busy.text, std::chrono::seconds(1)));
     co_return;
   }
-  const auto generation = generations_.back();
-  const auto& settings = generation->settings->listeners[listener];
+  const auto session = make_session(*generation, settings, std::move(client), peer);
+  struct Registered {
+    Worker& worker;
+    Served* session;
+    ~Registered() { worker.sessions_.erase(session); }
+  } registered{*this, session.get()};
+  sessions_.insert(session.get());
+  if (draining_) session->drain();
+  co_await session->run();
+}
+
+std::unique_ptr<Served> Worker::make_session(Generation& generation,
+                                             const std::shared_ptr<const SessionSettings>& settings,
+                                             std::unique_ptr<Stream> client, IpAddress peer) {
   auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
                         ++next_session_);
   const SessionContext context{.buffer = buffer_,
-                               .pool = generation->pool,
+                               .pool = generation.pool,
                                .contacts = *contacts_,
                                .findings = findings_,
                                .clock = &current_time,
@@ -168,21 +195,17 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                                .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
                                .returns = shared_.returns,
                                .contexts = shared_.contexts};
-  std::unique_ptr<ClientSide> session;
-  if (settings->return_mail) {
-    session =
-        std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context, settings);
-  } else {
-    session = std::make_unique<Session>(std::move(id), std::move(client), peer, context, settings);
+  switch (settings->role) {
+    case ListenerConfig::Role::policy:
+      return std::make_unique<PolicySession>(std::move(id), std::move(client), peer, context,
+                                             settings);
+    case ListenerConfig::Role::return_path:
+      return std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context,
+                                             settings);
+    case ListenerConfig::Role::relay:
+      break;
   }
-  struct Registered {
-    Worker& worker;
-    ClientSide* session;
-    ~Registered() { worker.sessions_.erase(session); }
-  } registered{*this, session.get()};
-  sessions_.insert(session.get());
-  if (draining_) session->drain();
-  co_await session->run();
+  return std::make_unique<Session>(std::move(id), std::move(client), peer, context, settings);
 }
 
 // One visit to the upstream, to learn what it offers; its connection stays for the first client.
@@ -217,7 +240,7 @@ awaitable<void> Worker::tick() {
       return generation != generations_.back() && generation.use_count() == 1;
     });
     const auto& current = generations_.back();
-    if (!draining_ && !current->pool.reached() && !current->learning &&
+    if (!draining_ && current->settings->relays && !current->pool.reached() && !current->learning &&
         now >= current->next_lesson) {
       spawn(learn(current), "upstream");
     }

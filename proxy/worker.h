@@ -5,6 +5,7 @@
 
 #include "policy/contacts.h"
 #include "proxy/deadlines.h"
+#include "proxy/listener.h"
 #include "proxy/pool.h"
 #include "proxy/session.h"
 
@@ -29,6 +30,7 @@ struct WorkerSettings {
   std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
   Endpoint upstream;
   Pool::Settings pool;  // of one worker
+  bool relays = true;   // some listener does: else nobody looks what the upstream offers
 };
 
 // Sessions of the whole gate, against the limit of connections.
@@ -59,6 +61,8 @@ class Worker {
   // Before start(): an acceptor for the listener of that index.
   [[nodiscard]] Result<void> listen(std::size_t listener,
                                     const boost::asio::ip::tcp::endpoint& address);
+  // The same, on a duplicate of a descriptor that listens.
+  [[nodiscard]] Result<void> adopt(std::size_t listener, int descriptor);
   // `finished` is called at the thread's end, on it.
   void start(std::function<void()> finished);
 
@@ -82,6 +86,9 @@ class Worker {
   [[nodiscard]] boost::asio::awaitable<void> accept(std::size_t listener);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::size_t listener,
                                                    std::unique_ptr<Stream> client, IpAddress peer);
+  [[nodiscard]] std::unique_ptr<Served> make_session(
+      Generation& generation, const std::shared_ptr<const SessionSettings>& settings,
+      std::unique_ptr<Stream> client, IpAddress peer);
   [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation);
   [[nodiscard]] boost::asio::awaitable<void> tick();
   void spawn(boost::asio::awaitable<void> work, const char* what);
@@ -99,10 +106,10 @@ class Worker {
   std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
   struct Door {
     std::size_t listener;
-    boost::asio::ip::tcp::acceptor acceptor;
+    Acceptor acceptor;
   };
   std::vector<Door> doors_;
-  std::unordered_set<ClientSide*> sessions_;
+  std::unordered_set<Served*> sessions_;
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer first_lesson_;
   std::uint64_t next_session_ = 0;
