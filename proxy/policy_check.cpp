@@ -42,12 +42,12 @@ void PolicyCheck::answer(const wire::PolicyRequest& request, std::string& out) {
     out += "action=501 5.1.3 the address cannot be read, or has no domain\n\n";
     return;
   }
-  decide(*recipient, sender_of(request.sender), out);
+  const auto reverse_path = sender_of(request.sender);
+  decide(*recipient, reverse_path, lookup_.streams().of_envelope(reverse_path, listener_), out);
 }
 
 void PolicyCheck::decide(const policy::Mailbox& recipient, const policy::Mailbox& reverse_path,
-                         std::string& out) {
-  const auto& stream = lookup_.streams().of_envelope(reverse_path, listener_);
+                         const policy::Stream& stream, std::string& out) {
   auto judgement = lookup_.judge(recipient, stream);
   if (!judgement) {
     fmt::format_to(std::back_inserter(out), "action=DEFER_IF_PERMIT 4.3.0 {}\n\n", lookup_failed);

@@ -25,7 +25,7 @@ class PolicyCheck {
 
  private:
   void decide(const policy::Mailbox& recipient, const policy::Mailbox& reverse_path,
-              std::string& out);
+              const policy::Stream& stream, std::string& out);
 
   RecipientLookup lookup_;
   std::string listener_;
