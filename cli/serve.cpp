@@ -57,7 +57,10 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
     log::warning("--store without --config: the [[source]] folders are left alone");
     config.sources.clear();
   }
-  if (!options.listen.empty()) config.listeners.resize(1);
+  if (!options.listen.empty()) {
+    config.listeners.resize(1);
+    config.listeners.front().socket.clear();
+  }
   if (!endpoint("--listen", options.listen, config.listeners.front().address) ||
       !endpoint("--upstream", options.upstream, config.upstream.address)) {
     return std::unexpected(exit_call);

@@ -9,6 +9,7 @@
 #include "certs/server_certificates.h"
 #include "proxy/capabilities.h"
 #include "proxy/dialogue.h"
+#include "proxy/served.h"
 #include "proxy/stream.h"
 
 #include <chrono>
@@ -27,17 +28,10 @@ struct ListenerTls {
   std::shared_ptr<const certs::ServerCertificates> certificates{};  // null: none
 };
 
-class ClientSide {
+class ClientSide : public Served {
  public:
-  virtual ~ClientSide() = default;
-  ClientSide(const ClientSide&) = delete;
-  ClientSide& operator=(const ClientSide&) = delete;
-
-  // Until the client leaves, a deadline passes or the session is drained.
-  [[nodiscard]] virtual boost::asio::awaitable<void> run() = 0;
-
-  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
-  virtual void drain();
+  // A transaction past DATA finishes, anything else is answered 421 4.3.2.
+  void drain() override;
 
  protected:
   // `buffer` is the thread's; the check of a Dialogue outlives it.

@@ -1,9 +1,12 @@
 #include "proxy/listener.h"
 
 #include "base/log.h"
-#include "proxy/tcp_stream.h"
+#include "proxy/socket_stream.h"
 
-#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -13,6 +16,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::proxy {
 
@@ -59,14 +63,17 @@ error_code bind_and_listen(tcp::acceptor& acceptor, const tcp::endpoint& address
   return error;
 }
 
-IpAddress peer_address(const tcp::endpoint& endpoint) {
+IpAddress peer_address(const Acceptor::endpoint_type& endpoint) {
   IpAddress ip;
-  if (endpoint.address().is_v4()) {
-    const auto octets = endpoint.address().to_v4().to_bytes();
+  if (endpoint.protocol().family() == AF_INET) {
+    const auto* peer = reinterpret_cast<const sockaddr_in*>(endpoint.data());
     ip.octets[10] = ip.octets[11] = 0xff;
-    std::ranges::copy(octets, ip.octets.begin() + 12);
+    std::memcpy(&ip.octets[12], &peer->sin_addr, 4);
+  } else if (endpoint.protocol().family() == AF_INET6) {
+    const auto* peer = reinterpret_cast<const sockaddr_in6*>(endpoint.data());
+    std::memcpy(ip.octets.data(), &peer->sin6_addr, ip.octets.size());
   } else {
-    ip.octets = endpoint.address().to_v6().to_bytes();
+    ip.octets.back() = 1;
   }
   return ip;
 }
@@ -102,21 +109,46 @@ Result<tcp::endpoint> claim_address(const Endpoint& address) {
   return probe.local_endpoint();
 }
 
-Result<tcp::acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& address) {
+Result<Acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& address) {
   tcp::acceptor acceptor(context);
   if (const auto error = bind_and_listen(acceptor, address, true)) {
     return fail(Errc::io,
                 fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
   }
-  return acceptor;
+  return Acceptor(std::move(acceptor));
 }
 
-asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlines,
-                                     Accepted accepted) {
+Result<Acceptor> adopt_acceptor(asio::io_context& context, int descriptor) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  int ours = -1;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0) {
+    ours = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  }
+  error_code error(ours < 0 ? errno : 0, boost::system::system_category());
+  Acceptor acceptor(context);
+  if (!error) acceptor.assign({family, 0}, ours, error);
+  if (!error) return acceptor;
+  if (ours >= 0) ::close(ours);
+  return fail(Errc::io, fmt::format("cannot listen on a socket that is open: {}", error.message()));
+}
+
+void close_acceptor(Acceptor& acceptor) {
+  if (!acceptor.is_open()) return;
+  error_code error;
+  const int descriptor = acceptor.release(error);
+  if (!error) {
+    ::close(descriptor);
+  } else {
+    acceptor.close(error);
+  }
+}
+
+asio::awaitable<void> accept_clients(Acceptor& acceptor, Deadlines& deadlines, Accepted accepted) {
   constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
   const auto executor = co_await asio::this_coro::executor;
   while (acceptor.is_open()) {
-    tcp::endpoint peer;
+    Acceptor::endpoint_type peer;
     auto [error, socket] = co_await acceptor.async_accept(peer, as_values);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
@@ -125,7 +157,7 @@ asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlin
       co_await pause.async_wait(as_values);
       continue;
     }
-    accepted(std::make_unique<TcpStream>(std::move(socket), deadlines), peer_address(peer));
+    accepted(std::make_unique<SocketStream>(std::move(socket), deadlines), peer_address(peer));
   }
 }
 

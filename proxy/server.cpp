@@ -80,10 +80,12 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
   for (const auto& listener : config.listeners) {
     const bool takes_returns = listener.role == ListenerConfig::Role::return_path;
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
-        SessionSettings{.hostname = config.hostname,
+        SessionSettings{.role = listener.role,
+                        .hostname = config.hostname,
                         .timeouts = config.timeouts,
                         .limits = limits_of(config.limits, listener.limits),
-                        .trusted = listener.trusted,
+                        // Who may reach a Unix socket, its mode says.
+                        .trusted = listener.socket.empty() ? listener.trusted : loopback_networks(),
                         .received_header = listener.received_header,
                         .streams = streams,
                         .listener = listener.name,
@@ -95,7 +97,7 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
                         .returns = takes_returns ? nullptr : returns,
                         .tls = {.mode = listener.tls, .certificates = certificates.of(listener)},
                         .auth = listener.auth == ListenerConfig::Auth::passthrough,
-                        .xforward = listener.xforward},
+                        .xforward = listener.xforward,
                         .listener_limits = listener_limits(config, listener),
                         .proxy_protocol = listener.proxy_protocol,
                         .normalize_lines = listener.bare_lf == ListenerConfig::BareLf::normalize}));
@@ -108,6 +110,9 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
   settings->upstreams.push_back({.rule = {},
                                  .address = config.upstream.address,
                                  .pool = pool_settings(config, config.upstream, threads)});
+  settings->relays = std::ranges::any_of(config.listeners, [](const auto& listener) {
+    return listener.role != ListenerConfig::Role::policy;
+  });
   return settings;
 }
 
@@ -118,7 +123,9 @@ bool keep_sockets(const Config& before, Config& now) {
   const auto wanted = std::exchange(now.listeners, before.listeners);
   bool same = wanted.size() == before.listeners.size();
   for (auto& listener : now.listeners) {
-    const auto found = std::ranges::find(wanted, listener.address, &ListenerConfig::address);
+    const auto found = std::ranges::find_if(wanted, [&](const auto& other) {
+      return other.socket == listener.socket && other.address == listener.address;
+    });
     if (found == wanted.end()) {
       same = false;
     } else {
@@ -135,12 +142,6 @@ bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
 
 // What is configured and not served yet; empty: nothing.
 std::string unserved(const Config& config) {
-  for (const auto& listener : config.listeners) {
-    const auto miss = [&](std::string_view key) {
-      return fmt::format("listener {}: {} is not served yet", listener.name, key);
-    };
-    if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
-  }
   if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
   if (!config.user.empty()) return "user is not served yet";
@@ -162,52 +163,89 @@ Server::Server(const Config& config, Hooks hooks)
 
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
-  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
-  std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
-  if (auto loaded = server->certificates_.load(config); !loaded) {
-    return std::unexpected(loaded.error());
-  }
-  std::vector<tcp::endpoint> addresses;
-  const bool can_take_returns =
-      server->hooks_.shared.returns != nullptr && server->hooks_.shared.contexts != nullptr;
-  for (const auto& listener : config.listeners) {
-    if (listener.role == ListenerConfig::Role::return_path && !can_take_returns) {
-      return fail(Errc::unsupported,
-                  fmt::format("listener {}: nobody here reads return mail", listener.name));
+// One that every thread listens on: an address that each binds, or a descriptor that each
+// duplicates.
+struct Server::Socket {
+  std::size_t listener = 0;
+  tcp::endpoint address{};
+  int descriptor = -1;
+};
+
+Result<std::vector<Server::Socket>> Server::open_sockets() {
+  std::vector<Socket> sockets;
+  for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+    const auto& listener = config_.listeners[i];
+    if (!listener.socket.empty()) {
+      auto socket = UnixSocket::listen(listener.socket);
+      if (!socket) return std::unexpected(std::move(socket).error());
+      sockets.push_back({.listener = i, .descriptor = socket->descriptor()});
+      unix_sockets_.push_back(*std::move(socket));
+      listening_.push_back(
+          fmt::format("listening on unix:{} ({})", listener.socket.string(), listener.name));
+      continue;
     }
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());
-    const auto other =
-        std::ranges::find_if(addresses, [&](const auto& had) { return overlap(had, *address); });
-    if (other != addresses.end()) {
+    const auto other = std::ranges::find_if(sockets, [&](const auto& had) {
+      return had.descriptor < 0 && overlap(had.address, *address);
+    });
+    if (other != sockets.end()) {
       return fail(
           Errc::busy,
           fmt::format(
               "listeners on {} and {} would share connections: give each an address or port "
               "of its own",
-              to_string(*other), to_string(*address)));
+              to_string(other->address), to_string(*address)));
     }
-    addresses.push_back(*address);
-    server->listening_.push_back(
-        fmt::format("listening on {} ({})", to_string(*address), listener.name));
+    sockets.push_back({.listener = i, .address = *address});
+    listening_.push_back(fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
+  return sockets;
+}
+
+Result<void> Server::add_worker(std::shared_ptr<const WorkerSettings> settings,
+                                const std::vector<Socket>& sockets) {
+  auto worker =
+      std::make_unique<Worker>(static_cast<std::uint32_t>(workers_.size()), std::move(settings),
+                               hooks_.reader(), hooks_.shared, count_);
+  for (const auto& socket : sockets) {
+    auto listening = socket.descriptor >= 0 ? worker->adopt(socket.listener, socket.descriptor)
+                                            : worker->listen(socket.listener, socket.address);
+    if (!listening) return listening;
+  }
+  workers_.push_back(std::move(worker));
+  return {};
+}
+
+Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
+  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
+  std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
+  const auto& shared = server->hooks_.shared;
+  const bool can_take_returns = shared.returns != nullptr && shared.contexts != nullptr;
+  for (const auto& listener : config.listeners) {
+    if (listener.role == ListenerConfig::Role::return_path && !can_take_returns) {
+      return fail(Errc::unsupported,
+                  fmt::format("listener {}: nobody here reads return mail", listener.name));
+    }
+  }
+  if (auto loaded = server->certificates_.load(config); !loaded) {
+    return std::unexpected(loaded.error());
+  }
+  const auto sockets = server->open_sockets();
+  if (!sockets) return std::unexpected(sockets.error());
   const auto threads = thread_count(config);
   const auto settings =
-      worker_settings(config, server->certificates_, threads, server->hooks_.shared.metrics);
-  if (auto* registry = server->hooks_.shared.metrics) {
+      worker_settings(config, server->certificates_, threads, shared.metrics);
+  if (auto* registry = shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
   }
   for (std::uint32_t index = 0; index < threads; ++index) {
-    auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
-                                           server->hooks_.shared, server->count_);
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-      if (auto listening = worker->listen(i, addresses[i]); !listening)
-        return std::unexpected(listening.error());
+    if (auto added = server->add_worker(settings, *sockets); !added) {
+      return std::unexpected(std::move(added).error());
     }
-    server->workers_.push_back(std::move(worker));
   }
+  for (auto& socket : server->unix_sockets_) socket.hand_over();
   return server;
 }
 

@@ -6,9 +6,10 @@
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
-#include "proxy/listener_certificates.h"
 #include "proxy/client_table.h"
+#include "proxy/listener_certificates.h"
 #include "proxy/room.h"
+#include "proxy/unix_socket.h"
 #include "proxy/worker.h"
 
 #include <functional>
@@ -36,11 +37,12 @@ class Server {
     SharedParts shared{};
   };
 
-  // Binds every listener. Errc::busy for a port in use, Errc::io.
+  // Binds every listener. Errc::busy for a port or socket in use, Errc::exists, Errc::io.
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(const Config& config, Hooks hooks);
   ~Server();
 
-  // What to print: "listening on 127.0.0.1:2525 (relay)", one for each listener.
+  // What to print: "listening on 127.0.0.1:2525 (relay)", "listening on
+  // unix:/run/postern/policy.sock (policy)", one for each listener.
   [[nodiscard]] const std::vector<std::string>& listening() const { return listening_; }
 
   // Until SIGTERM or SIGINT, and then until the sessions past DATA have ended or `timeouts.drain`
@@ -48,7 +50,11 @@ class Server {
   void run();
 
  private:
+  struct Socket;
   Server(const Config& config, Hooks hooks);
+  [[nodiscard]] Result<std::vector<Socket>> open_sockets();
+  [[nodiscard]] Result<void> add_worker(std::shared_ptr<const WorkerSettings> settings,
+                                        const std::vector<Socket>& sockets);
   [[nodiscard]] boost::asio::awaitable<void> handle_signals();
   [[nodiscard]] boost::asio::awaitable<void> tick();
   void begin_drain();
@@ -65,6 +71,7 @@ class Server {
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer grace_;
   std::vector<std::string> listening_;
+  std::vector<UnixSocket> unix_sockets_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t running_ = 0;
   bool draining_ = false;

@@ -43,6 +43,7 @@ struct ReturnSettings {
 
 // What sessions of one configuration share; immutable. A reload makes a new one for new sessions.
 struct SessionSettings {
+  ListenerConfig::Role role = ListenerConfig::Role::relay;
   std::string hostname;
   TimeoutConfig timeouts;
   LimitConfig limits;  // what of the listener's own is narrower is in here

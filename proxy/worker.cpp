@@ -3,10 +3,10 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "proxy/counts.h"
-#include "proxy/listener.h"
+#include "proxy/policy_session.h"
 #include "proxy/proxy_reader.h"
 #include "proxy/return_session.h"
-#include "proxy/tcp_stream.h"
+#include "proxy/socket_stream.h"
 #include "proxy/wire/reply.h"
 
 #include <algorithm>
@@ -38,8 +38,12 @@ constexpr std::chrono::seconds longest_pause{30};
 // All of it comes with the connection's first packet, or something is wrong.
 constexpr std::chrono::seconds longest_proxy_header{10};
 
-awaitable<void> send_away(Stream& client, std::string_view enhanced_status_code,
-                          std::string_view text) {
+// Not where a word of SMTP in clear is no answer.
+awaitable<void> send_away(Stream& client, const SessionSettings& settings,
+                          std::string_view enhanced_status_code, std::string_view text) {
+  const bool speaks_smtp = settings.role != ListenerConfig::Role::policy &&
+                           settings.tls.mode != ListenerConfig::Tls::implicit;
+  if (!speaks_smtp) co_return;
   const auto reply = wire::make_reply(421, enhanced_status_code, text);
   static_cast<void>(co_await write_all(client, reply.text, std::chrono::seconds(1)));
 }
@@ -97,6 +101,13 @@ Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) 
   return {};
 }
 
+Result<void> Worker::adopt(std::size_t listener, int descriptor) {
+  auto acceptor = adopt_acceptor(context_, descriptor);
+  if (!acceptor) return std::unexpected(std::move(acceptor).error());
+  doors_.push_back({listener, *std::move(acceptor)});
+  return {};
+}
+
 void Worker::spawn(awaitable<void> work, const char* what) {
   ++active_;
   asio::co_spawn(context_, std::move(work), [this, what](const std::exception_ptr& failure) {
@@ -115,7 +126,11 @@ void Worker::start(std::function<void()> finished) {
   asio::co_spawn(context_, tick(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
-  learn_all(generations_.back());
+  if (generations_.back()->settings->relays) {
+    learn_all(generations_.back());
+  } else {
+    first_lesson_.expires_after(std::chrono::seconds{0});
+  }
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   thread_ = std::thread([this, finished = std::move(finished)] {
     context_.run();
@@ -129,14 +144,14 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
     const auto before = generations_.back();
     generations_.push_back(make_generation(std::move(settings)));
     assume_known(*generations_.back(), *before);
-    learn_all(generations_.back());
+    if (generations_.back()->settings->relays) learn_all(generations_.back());
   });
 }
 
 void Worker::drain() {
   asio::post(context_, [this] {
     draining_ = true;
-    for (auto& door : doors_) door.acceptor.close();
+    for (auto& door : doors_) close_acceptor(door.acceptor);
     for (auto* session : sessions_) session->drain();
     first_lesson_.cancel();
     end_if_idle();
@@ -176,21 +191,35 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     const std::uint32_t before = count.open++;
     ~Counted() { --count.open; }
   } counted{count_};
-  if (counted.before >= count_.limit) {
-    const auto& settings = generations_.back()->settings->listeners[listener];
-    if (settings->counts) settings->counts->turned_away(Counts::Turned::gate);
-    co_return co_await send_away(*client, "4.3.2", "too many connections, try again later");
-  }
   const auto generation = generations_.back();
   const auto& settings = generation->settings->listeners[listener];
+  if (counted.before >= count_.limit) {
+    if (settings->counts) settings->counts->turned_away(Counts::Turned::gate);
+    co_return co_await send_away(*client, *settings, "4.3.2",
+                                 "too many connections, try again later");
+  }
   const auto address = co_await client_of(*client, peer, *settings);
   if (!address) co_return;
   const auto place = co_await admit(listener, *client, *address, *settings);
   if (!place) co_return;
+  const auto session = make_session(*generation, listener, settings, std::move(client), *address);
+  struct Registered {
+    Worker& worker;
+    Served* session;
+    ~Registered() { worker.sessions_.erase(session); }
+  } registered{*this, session.get()};
+  sessions_.insert(session.get());
+  if (draining_) session->drain();
+  co_await session->run();
+}
+
+std::unique_ptr<Served> Worker::make_session(Generation& generation, std::size_t listener,
+                                             const std::shared_ptr<const SessionSettings>& settings,
+                                             std::unique_ptr<Stream> client, IpAddress address) {
   auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
                         ++next_session_);
   const SessionContext context{.buffer = buffer_,
-                               .routes = generation->routes,
+                               .routes = generation.routes,
                                .contacts = *contacts_,
                                .findings = findings_,
                                .clock = &current_time,
@@ -202,22 +231,17 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
                                .clients = shared_.clients,
                                .return_mail_room = shared_.return_mail_room,
                                .listener = listener};
-  std::unique_ptr<ClientSide> session;
-  if (settings->return_mail) {
-    session = std::make_unique<ReturnSession>(std::move(id), std::move(client), *address, context,
-                                              settings);
-  } else {
-    session =
-        std::make_unique<Session>(std::move(id), std::move(client), *address, context, settings);
+  switch (settings->role) {
+    case ListenerConfig::Role::policy:
+      return std::make_unique<PolicySession>(std::move(id), std::move(client), address, context,
+                                             settings);
+    case ListenerConfig::Role::return_path:
+      return std::make_unique<ReturnSession>(std::move(id), std::move(client), address, context,
+                                             settings);
+    case ListenerConfig::Role::relay:
+      break;
   }
-  struct Registered {
-    Worker& worker;
-    ClientSide* session;
-    ~Registered() { worker.sessions_.erase(session); }
-  } registered{*this, session.get()};
-  sessions_.insert(session.get());
-  if (draining_) session->drain();
-  co_await session->run();
+  return std::make_unique<Session>(std::move(id), std::move(client), address, context, settings);
 }
 
 // Whom the peer speaks for; nullopt where it does not say so: there is nobody to serve.
@@ -251,7 +275,7 @@ awaitable<std::optional<ClientTable::Place>> Worker::admit(std::size_t listener,
   if (settings.counts) {
     settings.counts->turned_away(of_address ? Counts::Turned::address : Counts::Turned::listener);
   }
-  co_await send_away(client, of_address ? "4.7.0" : "4.3.2",
+  co_await send_away(client, settings, of_address ? "4.7.0" : "4.3.2",
                      of_address ? "too many connections from your address, try again later"
                                 : "too many connections, try again later");
   co_return std::nullopt;
@@ -288,7 +312,7 @@ void Worker::look_after(const std::shared_ptr<Generation>& generation, Clock::ti
     auto& pool = routes[i].pool;
     giving_up_ ? pool.shut() : pool.close_idle(now);
     const auto& lesson = generation->lessons[i];
-    const bool current = generation == generations_.back();
+    const bool current = generation == generations_.back() && generation->settings->relays;
     if (current && !draining_ && !pool.reached() && !lesson.under_way && now >= lesson.next) {
       spawn(learn(generation, i), "upstream");
     }

@@ -5,6 +5,7 @@
 
 #include "policy/contacts.h"
 #include "proxy/deadlines.h"
+#include "proxy/listener.h"
 #include "proxy/routes.h"
 #include "proxy/session.h"
 
@@ -34,6 +35,7 @@ struct WorkerSettings {
   };
   std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
   std::vector<Upstream> upstreams;  // the last one takes what no other does
+  bool relays = true;  // some listener does: else nobody looks what the upstreams offer
 };
 
 // Sessions of the whole gate, against the limit of connections.
@@ -67,6 +69,8 @@ class Worker {
   // Before start(): an acceptor for the listener of that index.
   [[nodiscard]] Result<void> listen(std::size_t listener,
                                     const boost::asio::ip::tcp::endpoint& address);
+  // The same, on a duplicate of a descriptor that listens.
+  [[nodiscard]] Result<void> adopt(std::size_t listener, int descriptor);
   // `finished` is called at the thread's end, on it.
   void start(std::function<void()> finished);
 
@@ -96,6 +100,10 @@ class Worker {
   [[nodiscard]] boost::asio::awaitable<void> accept(std::size_t listener);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::size_t listener,
                                                    std::unique_ptr<Stream> client, IpAddress peer);
+  [[nodiscard]] std::unique_ptr<Served> make_session(
+      Generation& generation, std::size_t listener,
+      const std::shared_ptr<const SessionSettings>& settings, std::unique_ptr<Stream> client,
+      IpAddress address);
   [[nodiscard]] boost::asio::awaitable<std::optional<IpAddress>> client_of(
       Stream& client, IpAddress peer, const SessionSettings& settings);
   [[nodiscard]] boost::asio::awaitable<std::optional<ClientTable::Place>> admit(
@@ -121,10 +129,10 @@ class Worker {
   std::vector<std::shared_ptr<Generation>> generations_;  // the last one is current
   struct Door {
     std::size_t listener;
-    boost::asio::ip::tcp::acceptor acceptor;
+    Acceptor acceptor;
   };
   std::vector<Door> doors_;
-  std::unordered_set<ClientSide*> sessions_;
+  std::unordered_set<Served*> sessions_;
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer first_lesson_;
   std::uint64_t next_session_ = 0;
