@@ -46,7 +46,7 @@ struct ListenerConfig {
   enum class BareLf : std::uint8_t { refuse, normalize };
   std::string name = "relay";
   Endpoint address{"127.0.0.1", 2525};
-  std::filesystem::path socket;  // of a Unix socket, in the place of `address`; policy only
+  std::filesystem::path socket{};  // of a Unix socket, in the place of `address`; policy only
   // May relay without AUTH; nobody else may.
   std::vector<Network> trusted;
   // The Received: line of RFC 5321 section 4.4.
