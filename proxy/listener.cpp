@@ -1,9 +1,12 @@
 #include "proxy/listener.h"
 
 #include "base/log.h"
+#include "base/passed_sockets.h"
 #include "proxy/tcp_stream.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -13,6 +16,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::proxy {
 
@@ -109,6 +113,41 @@ Result<tcp::acceptor> open_acceptor(asio::io_context& context, const tcp::endpoi
                 fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
   }
   return acceptor;
+}
+
+Result<tcp::endpoint> passed_address(int descriptor) {
+  if (auto family = listening_family(descriptor); !family) return std::unexpected(family.error());
+  tcp::endpoint address;
+  auto size = static_cast<socklen_t>(address.capacity());
+  if (::getsockname(descriptor, address.data(), &size) != 0) {
+    return fail(Errc::io, fmt::format("cannot learn where a passed socket listens: {}",
+                                      std::system_category().message(errno)));
+  }
+  address.resize(size);
+  return address;
+}
+
+Result<tcp::acceptor> adopt_acceptor(asio::io_context& context, int descriptor) {
+  const auto family = listening_family(descriptor);
+  if (!family) return std::unexpected(family.error());
+  const int ours = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  tcp::acceptor acceptor(context);
+  error_code error(ours < 0 ? errno : 0, boost::system::system_category());
+  if (!error) acceptor.assign(*family == AF_INET ? tcp::v4() : tcp::v6(), ours, error);
+  if (!error) return acceptor;
+  if (ours >= 0) ::close(ours);
+  return fail(Errc::io, fmt::format("cannot listen on a passed socket: {}", error.message()));
+}
+
+void close_acceptor(tcp::acceptor& acceptor) {
+  if (!acceptor.is_open()) return;
+  error_code error;
+  const int descriptor = acceptor.release(error);
+  if (!error) {
+    ::close(descriptor);
+  } else {
+    acceptor.close(error);
+  }
 }
 
 asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlines,

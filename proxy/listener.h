@@ -1,5 +1,5 @@
 // Listening sockets: bound so that a port in use is noticed, then opened once for each thread
-// (SO_REUSEPORT).
+// (SO_REUSEPORT); or passed to us, and then one that all threads accept on.
 #pragma once
 
 #include "base/network.h"
@@ -25,6 +25,17 @@ namespace postern::proxy {
 // A listening socket of one thread at an address from claim_address().
 [[nodiscard]] Result<boost::asio::ip::tcp::acceptor> open_acceptor(
     boost::asio::io_context& context, const boost::asio::ip::tcp::endpoint& address);
+
+// Of a socket that was passed to us: where it listens.
+[[nodiscard]] Result<boost::asio::ip::tcp::endpoint> passed_address(int descriptor);
+
+// For one thread, on a duplicate of a socket that passed_address() has looked at.
+[[nodiscard]] Result<boost::asio::ip::tcp::acceptor> adopt_acceptor(
+    boost::asio::io_context& context, int descriptor);
+
+// Ends accept_clients(). A socket that others have too (other threads, systemd) stays with epoll
+// when it is merely closed, and epoll would go on telling of it whoever took its place.
+void close_acceptor(boost::asio::ip::tcp::acceptor& acceptor);
 
 // "127.0.0.1:2525", "[::1]:2525".
 [[nodiscard]] std::string to_string(const boost::asio::ip::tcp::endpoint& address);

@@ -14,6 +14,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::proxy {
 
@@ -115,7 +116,6 @@ std::string unserved(const Config& config) {
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
   if (config.upstream.xclient) return "upstream: xclient is not served yet";
   if (!config.routes.empty()) return "[[route]] is not served yet";
-  if (!config.user.empty()) return "user is not served yet";
   return {};
 }
 
@@ -132,49 +132,109 @@ Server::Server(const Config& config, Hooks hooks)
 
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
-  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
-  std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
-  std::vector<tcp::endpoint> addresses;
-  const bool can_take_returns =
-      server->hooks_.shared.returns != nullptr && server->hooks_.shared.contexts != nullptr;
-  for (const auto& listener : config.listeners) {
-    if (listener.role == ListenerConfig::Role::return_path && !can_take_returns) {
-      return fail(Errc::unsupported,
-                  fmt::format("listener {}: nobody here reads return mail", listener.name));
+// One that listeners are reached by: an address that every thread binds, or a descriptor that was
+// passed, and is closed when every thread has its duplicate.
+struct Server::Socket {
+  std::size_t listener;
+  tcp::endpoint address;
+  int passed = -1;
+
+  Socket(std::size_t the_listener, tcp::endpoint where, int descriptor = -1)
+      : listener(the_listener), address(std::move(where)), passed(descriptor) {}
+  ~Socket() {
+    if (passed >= 0) ::close(passed);
+  }
+  Socket(Socket&& other) noexcept
+      : listener(other.listener), address(other.address), passed(std::exchange(other.passed, -1)) {}
+  Socket& operator=(Socket&&) = delete;
+};
+
+// False where none was passed for this listener.
+Result<bool> Server::take_passed(std::size_t listener, std::vector<Socket>& sockets) {
+  if (hooks_.passed == nullptr) return false;
+  const auto& name = config_.listeners[listener].name;
+  const auto passed = hooks_.passed->take(name);
+  for (const int descriptor : passed) {
+    const auto address = passed_address(descriptor);
+    sockets.emplace_back(listener, address ? *address : tcp::endpoint(), descriptor);
+    if (!address) {
+      return fail(address.error().code, fmt::format("the socket that systemd passes as {} {}", name,
+                                                    address.error().text));
     }
+    listening_.push_back(
+        fmt::format("listening on {} ({}, from systemd)", to_string(*address), name));
+  }
+  return !passed.empty();
+}
+
+Result<std::vector<Server::Socket>> Server::open_sockets() {
+  std::vector<Socket> sockets;
+  for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+    const auto passed = take_passed(i, sockets);
+    if (!passed) return std::unexpected(passed.error());
+    if (*passed) continue;
+    const auto& listener = config_.listeners[i];
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());
-    const auto other =
-        std::ranges::find_if(addresses, [&](const auto& had) { return overlap(had, *address); });
-    if (other != addresses.end()) {
+    const auto other = std::ranges::find_if(
+        sockets, [&](const auto& had) { return overlap(had.address, *address); });
+    if (other != sockets.end()) {
       return fail(
           Errc::busy,
           fmt::format(
               "listeners on {} and {} would share connections: give each an address or port "
               "of its own",
-              to_string(*other), to_string(*address)));
+              to_string(other->address), to_string(*address)));
     }
-    addresses.push_back(*address);
-    server->listening_.push_back(
-        fmt::format("listening on {} ({})", to_string(*address), listener.name));
+    sockets.emplace_back(i, *address);
+    listening_.push_back(fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
+  return sockets;
+}
+
+Result<void> Server::add_worker(std::shared_ptr<const WorkerSettings> settings,
+                                const std::vector<Socket>& sockets) {
+  auto worker =
+      std::make_unique<Worker>(static_cast<std::uint32_t>(workers_.size()), std::move(settings),
+                               hooks_.reader(), hooks_.shared, count_);
+  for (const auto& socket : sockets) {
+    auto listening = socket.passed >= 0 ? worker->adopt(socket.listener, socket.passed)
+                                        : worker->listen(socket.listener, socket.address);
+    if (!listening) return listening;
+  }
+  workers_.push_back(std::move(worker));
+  return {};
+}
+
+Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
+  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
+  std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
+  const auto& shared = server->hooks_.shared;
+  const bool can_take_returns = shared.returns != nullptr && shared.contexts != nullptr;
+  for (const auto& listener : config.listeners) {
+    if (listener.role == ListenerConfig::Role::return_path && !can_take_returns) {
+      return fail(Errc::unsupported,
+                  fmt::format("listener {}: nobody here reads return mail", listener.name));
+    }
+  }
+  const auto sockets = server->open_sockets();
+  if (!sockets) return std::unexpected(sockets.error());
   const auto threads = thread_count(config);
-  const auto settings = worker_settings(config, threads, server->hooks_.shared.metrics);
-  if (auto* registry = server->hooks_.shared.metrics) {
+  const auto settings = worker_settings(config, threads, shared.metrics);
+  if (auto* registry = shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
   }
   for (std::uint32_t index = 0; index < threads; ++index) {
-    auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
-                                           server->hooks_.shared, server->count_);
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-      if (auto listening = worker->listen(i, addresses[i]); !listening)
-        return std::unexpected(listening.error());
+    if (auto added = server->add_worker(settings, *sockets); !added) {
+      return std::unexpected(added.error());
     }
-    server->workers_.push_back(std::move(worker));
   }
   return server;
+}
+
+void Server::enter(Phase phase) {
+  if (hooks_.phase) hooks_.phase(phase);
 }
 
 void Server::run() {
@@ -191,6 +251,7 @@ void Server::run() {
       });
     });
   }
+  enter(Phase::serving);
   context_.run();
   workers_.clear();
 }
@@ -200,7 +261,10 @@ awaitable<void> Server::handle_signals() {
     const auto [error, signal] = co_await signals_.async_wait(as_values);
     if (error) co_return;
     if (signal == SIGHUP) {
+      if (draining_) continue;
+      enter(Phase::reloading);
       reload();
+      enter(Phase::serving);
     } else if (!std::exchange(draining_, true)) {
       begin_drain();
     } else {
@@ -210,6 +274,7 @@ awaitable<void> Server::handle_signals() {
 }
 
 void Server::begin_drain() {
+  enter(Phase::draining);
   log::info("draining: no new sessions, transactions past DATA finish");
   for (const auto& worker : workers_) worker->drain();
   grace_.expires_after(config_.timeouts.drain);
@@ -221,7 +286,6 @@ void Server::begin_drain() {
 }
 
 void Server::reload() {
-  if (draining_) return;
   auto config = hooks_.reload();
   if (!config) return;
   if (!keep_sockets(config_, *config) || config_.threads != config->threads) {
@@ -241,7 +305,9 @@ awaitable<void> Server::tick() {
     clock_.expires_after(std::chrono::seconds(1));
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
-    hooks_.every_second();
+    auto oldest = std::chrono::steady_clock::time_point::max();
+    for (const auto& worker : workers_) oldest = std::min(oldest, worker->last_tick());
+    hooks_.every_second(oldest);
   }
 }
 

@@ -70,6 +70,13 @@ Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) 
   return {};
 }
 
+Result<void> Worker::adopt(std::size_t listener, int descriptor) {
+  auto acceptor = adopt_acceptor(context_, descriptor);
+  if (!acceptor) return std::unexpected(std::move(acceptor).error());
+  doors_.push_back({listener, *std::move(acceptor)});
+  return {};
+}
+
 void Worker::spawn(awaitable<void> work, const char* what) {
   ++active_;
   asio::co_spawn(context_, std::move(work), [this, what](const std::exception_ptr& failure) {
@@ -90,8 +97,10 @@ void Worker::start(std::function<void()> finished) {
   });
   spawn(learn(generations_.back()), "upstream");
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
+  last_tick_ = Clock::now();
   thread_ = std::thread([this, finished = std::move(finished)] {
     context_.run();
+    last_tick_ = Clock::time_point::max();
     finished();
   });
 }
@@ -111,7 +120,7 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
 void Worker::drain() {
   asio::post(context_, [this] {
     draining_ = true;
-    for (auto& door : doors_) door.acceptor.close();
+    for (auto& door : doors_) close_acceptor(door.acceptor);
     for (auto* session : sessions_) session->drain();
     first_lesson_.cancel();
     end_if_idle();
@@ -208,6 +217,7 @@ awaitable<void> Worker::tick() {
                                     : std::chrono::milliseconds{1000});
     co_await clock_.async_wait(as_values);
     const auto now = Clock::now();
+    last_tick_.store(now, std::memory_order_relaxed);
     deadlines_.expire(giving_up_ ? Clock::time_point::max() : now);
     contacts_->refresh();
     for (const auto& generation : generations_) {
