@@ -55,7 +55,7 @@ void ServiceManager::stopping() const {
 
 void ServiceManager::alive(Clock::time_point oldest_tick, Clock::time_point now) {
   if (!half_time_ || now < next_) return;
-  if (now - oldest_tick > std::max<Clock::duration>(*half_time_, least_patience)) return;
+  if (oldest_tick < now - std::max<Clock::duration>(*half_time_, least_patience)) return;
   next_ = now + *half_time_;
   notify("WATCHDOG=1");
 }
