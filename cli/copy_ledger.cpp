@@ -10,7 +10,7 @@
 
 namespace postern::cli {
 CopyLedger::CopyLedger(std::function<std::shared_ptr<store::Store>()> store, Limits limits)
-    : store_(std::move(store)), limits_(limits), thread_([this] { run(); }) {}
+    : store_(std::move(store)), limits_(limits) {}
 
 CopyLedger::~CopyLedger() {
   {
@@ -18,7 +18,7 @@ CopyLedger::~CopyLedger() {
     ending_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool CopyLedger::begin(std::span<const policy::CopyKey> copies) {

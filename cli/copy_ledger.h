@@ -45,6 +45,11 @@ class CopyLedger final : public policy::Ledger {
   CopyLedger(const CopyLedger&) = delete;
   CopyLedger& operator=(const CopyLedger&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
   [[nodiscard]] bool begin(std::span<const policy::CopyKey> copies) override;
   void end(std::span<const policy::CopyKey> copies) override;
   [[nodiscard]] Result<std::vector<bool>> taken(std::span<const policy::CopyKey> copies,
@@ -97,7 +102,7 @@ class CopyLedger final : public policy::Ledger {
 
   // The thread's own.
   bool retrying_ = false;
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

@@ -51,10 +51,7 @@ Result<void> without_outcomes(const Result<std::vector<store::Outcome>>& outcome
 
 OptOutWriter::OptOutWriter(std::function<std::shared_ptr<store::Store>()> store,
                            std::filesystem::path directory, Limits limits)
-    : store_(std::move(store)),
-      directory_(std::move(directory)),
-      limits_(limits),
-      thread_([this] { run(); }) {}
+    : store_(std::move(store)), directory_(std::move(directory)), limits_(limits) {}
 
 OptOutWriter::~OptOutWriter() {
   {
@@ -62,7 +59,7 @@ OptOutWriter::~OptOutWriter() {
     ending_ = true;
   }
   arrived_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void OptOutWriter::leave(Leave leave, Done<std::vector<PlacedHold>> done) {

@@ -40,6 +40,11 @@ class OptOutWriter final : public policy::OptOuts {
   OptOutWriter(const OptOutWriter&) = delete;
   OptOutWriter& operator=(const OptOutWriter&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
   void leave(Leave leave, Done<std::vector<policy::PlacedHold>> done) override;
   void undo(Undo undo, Done<void> done) override;
   void come_back(ComeBack come_back, Done<void> done) override;
@@ -80,7 +85,7 @@ class OptOutWriter final : public policy::OptOuts {
   std::mutex keys_mutex_;
   std::shared_ptr<const policy::LinkKeys> keys_;
   Clock::time_point keys_read_{};
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

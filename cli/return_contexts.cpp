@@ -15,10 +15,7 @@ constexpr std::size_t most_items = 500;
 }  // namespace
 
 ReturnContexts::ReturnContexts(StoreSource store, KeySource keys, Limits limits)
-    : store_(std::move(store)),
-      keys_(std::move(keys)),
-      limits_(limits),
-      thread_([this] { run(); }) {}
+    : store_(std::move(store)), keys_(std::move(keys)), limits_(limits) {}
 
 ReturnContexts::~ReturnContexts() {
   {
@@ -26,7 +23,7 @@ ReturnContexts::~ReturnContexts() {
     ending_ = true;
   }
   arrived_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 std::shared_ptr<const policy::ReturnTokens> ReturnContexts::tokens() {

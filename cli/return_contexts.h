@@ -39,6 +39,11 @@ class ReturnContexts final : public policy::ReturnContexts {
   ReturnContexts(const ReturnContexts&) = delete;
   ReturnContexts& operator=(const ReturnContexts&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
   [[nodiscard]] std::shared_ptr<const policy::ReturnTokens> tokens() override;
   [[nodiscard]] bool on_record(const Entry& entry) override;
   void keep(std::vector<Entry> entries, std::function<void(Result<void>)> done) override;
@@ -71,7 +76,7 @@ class ReturnContexts final : public policy::ReturnContexts {
   std::unordered_map<std::uint64_t, std::uint32_t> known_;  // hash -> on record until that day
   std::shared_ptr<const policy::LinkKeys> made_from_;
   std::shared_ptr<const policy::ReturnTokens> tokens_;
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

@@ -150,8 +150,7 @@ ReturnMailRecorder::ReturnMailRecorder(Sources sources, Settings settings, Limit
           "Reports that do not prove of whom they are; they changed nothing.")),
       dropped_(sources_.metrics.counter(
           "postern_session_refusals_dropped_total",
-          "Recipients that the upstream refused, and that are not on record.")),
-      thread_([this] { run(); }) {}
+          "Recipients that the upstream refused, and that are not on record.")) {}
 
 ReturnMailRecorder::~ReturnMailRecorder() {
   {
@@ -159,7 +158,7 @@ ReturnMailRecorder::~ReturnMailRecorder() {
     ending_ = true;
   }
   arrived_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void ReturnMailRecorder::reload(Settings settings) {

@@ -66,6 +66,11 @@ class ReturnMailRecorder final : public policy::Returns {
   ReturnMailRecorder(const ReturnMailRecorder&) = delete;
   ReturnMailRecorder& operator=(const ReturnMailRecorder&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
   void take(policy::ReturnMail mail, Done done) override;
   void refused(policy::SessionRefusal refusal) override;
   void reload(Settings settings);
@@ -126,7 +131,7 @@ class ReturnMailRecorder final : public policy::Returns {
 
   metrics::Counter& unattributed_;
   metrics::Counter& dropped_;
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

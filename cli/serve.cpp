@@ -4,9 +4,11 @@
 #include "base/metrics.h"
 #include "cli/copy_ledger.h"
 #include "cli/opt_out_writer.h"
+#include "cli/privileges.h"
 #include "cli/return_contexts.h"
 #include "cli/return_mail_recorder.h"
 #include "cli/run.h"
+#include "cli/service_manager.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
 #include "cli/store_gauges.h"
@@ -27,6 +29,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::cli {
 
@@ -89,8 +92,47 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warning("cannot raise the limit of open files");
 }
 
+// Whom to become once the ports are bound; nullopt: nobody, we stay who we are. An error is the
+// exit status.
+std::expected<std::optional<Account>, int> account_to_become(const Config& config) {
+  if (::geteuid() != 0) return std::nullopt;
+  if (config.user.empty()) {
+    log::warning("runs as root: name a user in the configuration, as in user = \"postern\"");
+    return std::nullopt;
+  }
+  auto account = find_account(config.user);
+  if (account) return *std::move(account);
+  log::error(account.error().text);
+  return std::unexpected(exit_call);
+}
+
+// The store's folder is the account's, and so are we.
+Result<void> give_up_root(const Account& account, const Config& config) {
+  if (auto made = make_folder_for(account, config.store_path); !made) return made;
+  if (auto became = become(account); !became) return became;
+  log::info(fmt::format("root's rights were given up; runs as {}", account.name));
+  return {};
+}
+
+std::string names_of_sockets(const Config& config) {
+  std::string names;
+  for (const auto& listener : config.listeners) names += listener.name + ", ";
+  return names + "web, admin";
+}
+
 void apply_log_level(const Config& config) {
   if (const auto level = log::parse_level(config.log_level)) log::set_level(*level);
+}
+
+void tell(const ServiceManager& manager, proxy::Server::Phase phase) {
+  switch (phase) {
+    case proxy::Server::Phase::serving:
+      return manager.ready("Serving");
+    case proxy::Server::Phase::reloading:
+      return manager.reloading();
+    case proxy::Server::Phase::draining:
+      return manager.stopping();
+  }
 }
 
 }  // namespace
@@ -100,7 +142,16 @@ int serve(const ServeOptions& options) {
   const auto config = read_config(options);
   if (!config) return config.error();
   apply_log_level(*config);
+  if (auto hardened = harden_process(); !hardened) log::warning(hardened.error().text);
   raise_descriptor_limit();
+  const auto account = account_to_become(*config);
+  if (!account) return account.error();
+  ServiceManager manager;
+  auto passed = ServiceManager::sockets();
+  if (!passed) {
+    log::error(passed.error().text);
+    return exit_failed;
+  }
   std::signal(SIGPIPE, SIG_IGN);
 
   StoreKeeper keeper({.path = config->store_path,
@@ -122,7 +173,7 @@ int serve(const ServeOptions& options) {
   metrics::Registry registry;
   registry.gauge("postern_build_info", "The program's version.", {{"version", POSTERN_VERSION}})
       .set(1);
-  const StoreGauges gauges(registry, current_store, config->store_path);
+  StoreGauges gauges(registry, current_store, config->store_path);
   std::unique_ptr<web::Server> pages;
   OptOutWriter opt_outs(current_store, config->store_path);
   const proxy::LinkKeySource link_keys = [&]() -> std::shared_ptr<const policy::LinkKeys> {
@@ -160,7 +211,13 @@ int serve(const ServeOptions& options) {
   };
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
                                                 .reload = reload,
-                                                .every_second = [&] { keeper.look(); },
+                                                .every_second =
+                                                    [&](auto oldest_tick) {
+                                                      keeper.look();
+                                                      manager.alive(oldest_tick);
+                                                    },
+                                                .phase = [&](auto phase) { tell(manager, phase); },
+                                                .passed = &*passed,
                                                 .shared = {.traffic = &recorder,
                                                            .ledger = &ledger,
                                                            .link_keys = link_keys,
@@ -171,18 +228,38 @@ int serve(const ServeOptions& options) {
     log::error(server.error().text);
     return exit_failed;
   }
-  auto made = web::Server::create(
-      *config,
-      {.opt_outs = opt_outs, .reader = [&] { return keeper.reader(); }, .metrics = registry});
+  auto made = web::Server::create(*config, {.opt_outs = opt_outs,
+                                            .reader = [&] { return keeper.reader(); },
+                                            .metrics = registry,
+                                            .passed = &*passed});
   if (!made) {
     log::error(made.error().text);
     return exit_failed;
   }
   pages = *std::move(made);
+  if (const auto problem = unwanted(*passed, names_of_sockets(*config))) {
+    log::error(problem->text);
+    return exit_call;
+  }
   for (const auto& line : (*server)->listening()) log::info(line);
   for (const auto& line : pages->listening()) log::info(line);
   log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
                         config->store_path.string()));
+  // With the ports and the keys in hand. No thread runs yet, and the store was not touched: it is
+  // the account's, who could have put anything there.
+  if (*account) {
+    if (const auto done = give_up_root(**account, *config); !done) {
+      log::error(done.error().text);
+      return exit_failed;
+    }
+  }
+  keeper.look();
+  recorder.start();
+  ledger.start();
+  gauges.start();
+  opt_outs.start();
+  contexts.start();
+  returns.start();
   // Not before the ports are ours: of two gates by mistake the second must import nothing.
   watcher.emplace(*config, [&] { return keeper.store(); });
   pages->start();

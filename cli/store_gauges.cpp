@@ -21,8 +21,7 @@ StoreGauges::StoreGauges(metrics::Registry& registry,
     : registry_(registry),
       store_(std::move(store)),
       directory_(std::move(directory)),
-      bytes_(registry.gauge("postern_store_bytes", "The store's file on the disk.")),
-      thread_([this] { run(); }) {
+      bytes_(registry.gauge("postern_store_bytes", "The store's file on the disk.")) {
   registry_.before_scrape([this] { refresh(); });
 }
 
@@ -32,7 +31,7 @@ StoreGauges::~StoreGauges() {
     ending_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void StoreGauges::refresh() {

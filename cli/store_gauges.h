@@ -24,6 +24,11 @@ class StoreGauges {
   StoreGauges(const StoreGauges&) = delete;
   StoreGauges& operator=(const StoreGauges&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
  private:
   void refresh();
   void run();
@@ -39,7 +44,7 @@ class StoreGauges {
   bool wanted_ = false;
   bool ending_ = false;
   std::chrono::steady_clock::time_point counted_{};  // the thread's, under mutex_
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

@@ -86,9 +86,7 @@ StoreKeeper::StoreKeeper(store::Options options)
                  if (!held) return false;
                  const auto owed = held->owes_compaction();
                  return owed && owed->has_value();
-               }) {
-  look();
-}
+               }) {}
 
 std::unique_ptr<policy::ContactReader> StoreKeeper::reader() {
   return std::make_unique<Reader>(*this);

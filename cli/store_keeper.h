@@ -22,13 +22,14 @@ namespace postern::cli {
 
 class StoreKeeper {
  public:
-  // Tries to open it at once. Each change between "open" and "cannot be opened" is logged once.
+  // Opens nothing before the first look().
   explicit StoreKeeper(store::Options options);
 
-  // Once a second, from one thread: opens it anew, notices that it was replaced, clears dead
-  // readers' slots.
   // One that it started; it can be killed at any time.
   void end_compaction() { nightly_.end(); }
+  // At first, then once a second, from one thread: opens it, and anew, notices that it was
+  // replaced, clears dead readers' slots. Each change between "open" and "cannot be opened" is
+  // logged once.
   void look(Time now = current_time());
 
   // For one thread; must not outlive the keeper.

@@ -27,10 +27,7 @@ std::size_t recipients_of(const std::vector<policy::Passages>& batch) {
 
 TrafficRecorder::TrafficRecorder(std::function<std::shared_ptr<store::Store>()> store,
                                  Limits limits)
-    : store_(std::move(store)),
-      limits_(limits),
-      next_notice_(Clock::now() + limits.notices),
-      thread_([this] { run(); }) {}
+    : store_(std::move(store)), limits_(limits), next_notice_(Clock::now() + limits.notices) {}
 
 TrafficRecorder::~TrafficRecorder() {
   {
@@ -38,7 +35,7 @@ TrafficRecorder::~TrafficRecorder() {
     ending_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void TrafficRecorder::record(policy::Passages passages) {

@@ -37,6 +37,11 @@ class TrafficRecorder final : public policy::TrafficLog {
   TrafficRecorder(const TrafficRecorder&) = delete;
   TrafficRecorder& operator=(const TrafficRecorder&) = delete;
 
+  // Its thread; what comes before waits.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
   void record(policy::Passages passages) override;
 
  private:
@@ -64,7 +69,7 @@ class TrafficRecorder final : public policy::TrafficLog {
   std::string problem_;  // of the last write; empty: it was done
   Clock::time_point next_notice_{};
   Clock::time_point next_pruning_{};
-  std::thread thread_;  // the last member: it starts when all else is there
+  std::thread thread_;
 };
 
 }  // namespace postern::cli

@@ -1,6 +1,7 @@
 #include "proxy/listener.h"
 
 #include "base/log.h"
+#include "base/passed_sockets.h"
 #include "proxy/socket_stream.h"
 
 #include <cerrno>
@@ -116,6 +117,18 @@ Result<Acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& a
                 fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
   }
   return Acceptor(std::move(acceptor));
+}
+
+Result<tcp::endpoint> passed_address(int descriptor) {
+  if (auto family = listening_family(descriptor); !family) return std::unexpected(family.error());
+  tcp::endpoint address;
+  auto size = static_cast<socklen_t>(address.capacity());
+  if (::getsockname(descriptor, address.data(), &size) != 0) {
+    return fail(Errc::io, fmt::format("cannot learn where a passed socket listens: {}",
+                                      std::system_category().message(errno)));
+  }
+  address.resize(size);
+  return address;
 }
 
 Result<Acceptor> adopt_acceptor(asio::io_context& context, int descriptor) {

@@ -1,5 +1,6 @@
 // Listening sockets: bound so that a port in use is noticed, then opened once for each thread
-// (SO_REUSEPORT); or one descriptor that all threads accept on, as a Unix socket is.
+// (SO_REUSEPORT); or one descriptor that all threads accept on: a Unix socket, or one that was
+// passed to us.
 #pragma once
 
 #include "base/network.h"
@@ -33,9 +34,12 @@ using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream
 // For one thread, on a duplicate of a descriptor that listens already.
 [[nodiscard]] Result<Acceptor> adopt_acceptor(boost::asio::io_context& context, int descriptor);
 
-// Ends accept_clients(). A socket that others have too stays with epoll when it is merely closed,
+// Ends accept_clients(). A socket that others have too (other threads, systemd) stays with epoll when it is merely closed,
 // and epoll would go on telling of it whoever took its place.
 void close_acceptor(Acceptor& acceptor);
+
+// Of a socket that was passed to us: where it listens.
+[[nodiscard]] Result<boost::asio::ip::tcp::endpoint> passed_address(int descriptor);
 
 // "127.0.0.1:2525", "[::1]:2525".
 [[nodiscard]] std::string to_string(const boost::asio::ip::tcp::endpoint& address);

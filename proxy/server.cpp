@@ -14,6 +14,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::proxy {
 
@@ -144,7 +145,6 @@ bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
 std::string unserved(const Config& config) {
   if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
   if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
-  if (!config.user.empty()) return "user is not served yet";
   return {};
 }
 
@@ -164,21 +164,56 @@ Server::Server(const Config& config, Hooks hooks)
 Server::~Server() = default;
 
 // One that every thread listens on: an address that each binds, or a descriptor that each
-// duplicates.
+// duplicates: of a Unix socket, or one that was passed and is closed when every thread has its own.
 struct Server::Socket {
   std::size_t listener = 0;
-  tcp::endpoint address{};
+  tcp::endpoint address;
   int descriptor = -1;
+  bool passed = false;
+
+  Socket(std::size_t the_listener, tcp::endpoint where) : listener(the_listener), address(where) {}
+  Socket(std::size_t the_listener, int open, bool was_passed)
+      : listener(the_listener), descriptor(open), passed(was_passed) {}
+  ~Socket() {
+    if (passed && descriptor >= 0) ::close(descriptor);
+  }
+  Socket(Socket&& other) noexcept
+      : listener(other.listener),
+        address(other.address),
+        descriptor(std::exchange(other.descriptor, -1)),
+        passed(other.passed) {}
+  Socket& operator=(Socket&&) = delete;
 };
+
+// False where none was passed for this listener.
+Result<bool> Server::take_passed(std::size_t listener, std::vector<Socket>& sockets) {
+  if (hooks_.passed == nullptr) return false;
+  const auto& name = config_.listeners[listener].name;
+  const auto passed = hooks_.passed->take(name);
+  for (const int descriptor : passed) {
+    sockets.emplace_back(listener, descriptor, true);
+    const auto address = passed_address(descriptor);
+    if (!address) {
+      return fail(address.error().code, fmt::format("the socket that systemd passes as {} {}", name,
+                                                    address.error().text));
+    }
+    listening_.push_back(
+        fmt::format("listening on {} ({}, from systemd)", to_string(*address), name));
+  }
+  return !passed.empty();
+}
 
 Result<std::vector<Server::Socket>> Server::open_sockets() {
   std::vector<Socket> sockets;
   for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+    const auto passed = take_passed(i, sockets);
+    if (!passed) return std::unexpected(passed.error());
+    if (*passed) continue;
     const auto& listener = config_.listeners[i];
     if (!listener.socket.empty()) {
       auto socket = UnixSocket::listen(listener.socket);
       if (!socket) return std::unexpected(std::move(socket).error());
-      sockets.push_back({.listener = i, .descriptor = socket->descriptor()});
+      sockets.emplace_back(i, socket->descriptor(), false);
       unix_sockets_.push_back(*std::move(socket));
       listening_.push_back(
           fmt::format("listening on unix:{} ({})", listener.socket.string(), listener.name));
@@ -197,7 +232,7 @@ Result<std::vector<Server::Socket>> Server::open_sockets() {
               "of its own",
               to_string(other->address), to_string(*address)));
     }
-    sockets.push_back({.listener = i, .address = *address});
+    sockets.emplace_back(i, *address);
     listening_.push_back(fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }
   return sockets;
@@ -249,6 +284,10 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   return server;
 }
 
+void Server::enter(Phase phase) {
+  if (hooks_.phase) hooks_.phase(phase);
+}
+
 void Server::run() {
   const auto unexpected = [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
@@ -263,6 +302,7 @@ void Server::run() {
       });
     });
   }
+  enter(Phase::serving);
   context_.run();
   workers_.clear();
 }
@@ -272,7 +312,10 @@ awaitable<void> Server::handle_signals() {
     const auto [error, signal] = co_await signals_.async_wait(as_values);
     if (error) co_return;
     if (signal == SIGHUP) {
+      if (draining_) continue;
+      enter(Phase::reloading);
       reload();
+      enter(Phase::serving);
     } else if (!std::exchange(draining_, true)) {
       begin_drain();
     } else {
@@ -282,6 +325,7 @@ awaitable<void> Server::handle_signals() {
 }
 
 void Server::begin_drain() {
+  enter(Phase::draining);
   log::info("draining: no new sessions, transactions past DATA finish");
   for (const auto& worker : workers_) worker->drain();
   grace_.expires_after(config_.timeouts.drain);
@@ -293,7 +337,6 @@ void Server::begin_drain() {
 }
 
 void Server::reload() {
-  if (draining_) return;
   auto config = hooks_.reload();
   if (!config) return;
   if (!keep_sockets(config_, *config) || config_.threads != config->threads) {
@@ -319,7 +362,9 @@ awaitable<void> Server::tick() {
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
     certificates_.look();
-    hooks_.every_second();
+    auto oldest = std::chrono::steady_clock::time_point::max();
+    for (const auto& worker : workers_) oldest = std::min(oldest, worker->last_tick());
+    hooks_.every_second(oldest);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "base/passed_sockets.h"
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
@@ -12,6 +13,8 @@
 #include "proxy/unix_socket.h"
 #include "proxy/worker.h"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,25 +27,34 @@ namespace postern::proxy {
 
 class Server {
  public:
+  // Serving: at first, and after each reload.
+  enum class Phase : std::uint8_t { serving, reloading, draining };
   struct Hooks {
     // A reader of contacts for one thread. Called before the threads start.
     std::function<std::unique_ptr<policy::ContactReader>()> reader;
     // SIGHUP: the configuration read anew, or nullopt (and the reason logged) to go on with the old
     // one.
     std::function<std::optional<Config>()> reload;
-    // Once a second, on the thread that runs the server.
-    std::function<void()> every_second;
+    // Once a second, on the thread that runs the server. Of the threads' last ticks, which come
+    // every second too, the one that is longest ago.
+    std::function<void(std::chrono::steady_clock::time_point oldest_tick)> every_second;
+    // What the server comes to, on the thread that runs it; may be empty.
+    std::function<void(Phase)> phase{};
+    // Sockets by the names of listeners, used instead of binding; null: none.
+    PassedSockets* passed = nullptr;
     // Of the store, for every thread; all of it outlives the server. Metrics are read no more once
     // run() has ended.
     SharedParts shared{};
   };
 
-  // Binds every listener. Errc::busy for a port or socket in use, Errc::exists, Errc::io.
+  // Binds every listener. Errc::busy for a port or socket in use, Errc::invalid for a passed socket
+  // that is not a listener's, Errc::exists, Errc::io. No thread starts before run().
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(const Config& config, Hooks hooks);
   ~Server();
 
   // What to print: "listening on 127.0.0.1:2525 (relay)", "listening on
-  // unix:/run/postern/policy.sock (policy)", one for each listener.
+  // unix:/run/postern/policy.sock (policy)", one for each socket; "(relay, from systemd)" for one
+  // that was passed.
   [[nodiscard]] const std::vector<std::string>& listening() const { return listening_; }
 
   // Until SIGTERM or SIGINT, and then until the sessions past DATA have ended or `timeouts.drain`
@@ -53,8 +65,10 @@ class Server {
   struct Socket;
   Server(const Config& config, Hooks hooks);
   [[nodiscard]] Result<std::vector<Socket>> open_sockets();
+  [[nodiscard]] Result<bool> take_passed(std::size_t listener, std::vector<Socket>& sockets);
   [[nodiscard]] Result<void> add_worker(std::shared_ptr<const WorkerSettings> settings,
                                         const std::vector<Socket>& sockets);
+  void enter(Phase phase);
   [[nodiscard]] boost::asio::awaitable<void> handle_signals();
   [[nodiscard]] boost::asio::awaitable<void> tick();
   void begin_drain();

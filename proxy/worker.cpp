@@ -132,8 +132,10 @@ void Worker::start(std::function<void()> finished) {
     first_lesson_.expires_after(std::chrono::seconds{0});
   }
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
+  last_tick_ = Clock::now();
   thread_ = std::thread([this, finished = std::move(finished)] {
     context_.run();
+    last_tick_ = Clock::time_point::max();
     finished();
   });
 }
@@ -325,6 +327,7 @@ awaitable<void> Worker::tick() {
                                     : std::chrono::milliseconds{1000});
     co_await clock_.async_wait(as_values);
     const auto now = Clock::now();
+    last_tick_.store(now, std::memory_order_relaxed);
     deadlines_.expire(giving_up_ ? Clock::time_point::max() : now);
     contacts_->refresh();
     for (const auto& generation : generations_) look_after(generation, now);

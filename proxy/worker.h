@@ -10,6 +10,7 @@
 #include "proxy/session.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,7 +70,7 @@ class Worker {
   // Before start(): an acceptor for the listener of that index.
   [[nodiscard]] Result<void> listen(std::size_t listener,
                                     const boost::asio::ip::tcp::endpoint& address);
-  // The same, on a duplicate of a descriptor that listens.
+  // The same, on a duplicate of a descriptor that listens; may be called again for the next.
   [[nodiscard]] Result<void> adopt(std::size_t listener, int descriptor);
   // `finished` is called at the thread's end, on it.
   void start(std::function<void()> finished);
@@ -78,6 +79,10 @@ class Worker {
   void reload(std::shared_ptr<const WorkerSettings> settings);
   void drain();    // no new sessions; the thread ends with the last one
   void give_up();  // whatever still waits is cut short
+  // When it last did what it does every second; far in the future once it has ended.
+  [[nodiscard]] std::chrono::steady_clock::time_point last_tick() const {
+    return last_tick_.load(std::memory_order_relaxed);
+  }
 
  private:
   // What sessions of one configuration share; lives as long as the last of them.
@@ -135,6 +140,7 @@ class Worker {
   std::unordered_set<Served*> sessions_;
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer first_lesson_;
+  std::atomic<std::chrono::steady_clock::time_point> last_tick_{};
   std::uint64_t next_session_ = 0;
   std::uint32_t active_ = 0;  // coroutines that were spawned and have not ended
   bool draining_ = false;

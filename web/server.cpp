@@ -13,6 +13,7 @@
 #include <exception>
 #include <optional>
 #include <set>
+#include <sys/socket.h>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -36,6 +37,7 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace postern::web {
 
@@ -109,6 +111,25 @@ Result<tcp::acceptor> listen_at(asio::io_context& context, std::string_view role
                        : std::string()));
 }
 
+Result<tcp::acceptor> adopt(asio::io_context& context, std::string_view role, int descriptor) {
+  const auto family = listening_family(descriptor);
+  if (!family) {
+    ::close(descriptor);
+    return fail(family.error().code,
+                fmt::format("the socket that systemd passes as {} {}", role, family.error().text));
+  }
+  tcp::acceptor acceptor(context);
+  acceptor.assign(*family == AF_INET ? tcp::v4() : tcp::v6(), descriptor);
+  return acceptor;
+}
+
+// Released first: systemd has a passed socket too, and epoll forgets one only when nobody has it.
+void close_acceptor(tcp::acceptor& acceptor) {
+  error_code error;
+  const int descriptor = acceptor.release(error);
+  if (!error) ::close(descriptor);
+}
+
 // A request's coroutine, resumed once: by its answer, or by the end of the time for it.
 template <class Resume>
 struct WaitingFor {
@@ -176,8 +197,10 @@ struct Server::Impl {
   Impl& operator=(const Impl&) = delete;
 
   Result<void> open(const Config& config);
-  Result<void> add(std::string role, const Endpoint& address, Handler handle, Late late,
-                   certs::ServerCertificates* with);
+  Result<void> add(const std::string& role, const Endpoint& address, const Handler& handle,
+                   const Late& late, certs::ServerCertificates* with);
+  Result<void> add(const std::string& role, Result<tcp::acceptor> acceptor, Handler handle,
+                   Late late, certs::ServerCertificates* with, std::string_view from);
   void run();
 
   awaitable<void> accept(Listener& listener);
@@ -218,16 +241,30 @@ struct Server::Impl {
   std::thread thread;
 };
 
-Result<void> Server::Impl::add(std::string role, const Endpoint& address, Handler handle, Late late,
+// On the sockets that were passed by its name; where there are none, at its address.
+Result<void> Server::Impl::add(const std::string& role, const Endpoint& address,
+                               const Handler& handle, const Late& late,
                                certs::ServerCertificates* with) {
-  auto acceptor = listen_at(context, role, address);
+  const auto passed = parts.passed != nullptr ? parts.passed->take(role) : std::vector<int>();
+  if (passed.empty()) return add(role, listen_at(context, role, address), handle, late, with, "");
+  Result<void> added;
+  for (const int descriptor : passed) {
+    auto one = add(role, adopt(context, role, descriptor), handle, late, with, ", from systemd");
+    if (!one) added = std::move(one);
+  }
+  return added;
+}
+
+Result<void> Server::Impl::add(const std::string& role, Result<tcp::acceptor> acceptor,
+                               Handler handle, Late late, certs::ServerCertificates* with,
+                               std::string_view from) {
   if (!acceptor) return std::unexpected(acceptor.error());
   const auto bound = acceptor->local_endpoint();
-  listening.push_back(fmt::format("listening on {} ({})",
+  listening.push_back(fmt::format("listening on {} ({}{})",
                                   to_string(Endpoint{bound.address().to_string(), bound.port()}),
-                                  role));
+                                  role, from));
   listeners.push_back(
-      std::make_unique<Listener>(Listener{std::move(role), *std::move(acceptor), std::move(handle),
+      std::make_unique<Listener>(Listener{role, *std::move(acceptor), std::move(handle),
                                           std::move(late), with, asio::steady_timer(context), 0}));
   return {};
 }
@@ -498,8 +535,7 @@ awaitable<void> Server::Impl::tick() {
 void Server::Impl::begin_drain() {
   draining = true;
   for (const auto& listener : listeners) {
-    error_code ignored;
-    listener->acceptor.close(ignored);
+    close_acceptor(listener->acceptor);
     listener->room.cancel();
   }
   for (auto* connection : connections) {

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
+#include "base/passed_sockets.h"
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/opt_outs.h"
@@ -23,6 +24,8 @@ class Server {
     policy::OptOuts& opt_outs;  // outlives the thread: until stop()
     std::function<std::unique_ptr<policy::ContactReader>()> reader;
     metrics::Registry& metrics;
+    // Sockets by the names "web" and "admin", used instead of binding; null: none.
+    PassedSockets* passed = nullptr;
     // A store whose writer is kept waiting (a compaction) is answered for with 503 after this.
     std::chrono::milliseconds answer_time{std::chrono::seconds{10}};
   };
@@ -33,7 +36,8 @@ class Server {
                                                               const Parts& parts);
   ~Server();
 
-  // "listening on 127.0.0.1:8525 (web)", one for each address.
+  // "listening on 127.0.0.1:8525 (web)", one for each address; "(web, from systemd)" for a socket
+  // that was passed.
   [[nodiscard]] const std::vector<std::string>& listening() const;
   void start();
   // From another thread: the new configuration for new requests, and the certificate's files anew.

@@ -29,10 +29,10 @@ def wait_until(condition, what, deadline=DEADLINE):
 class Process:
     """A program in the background. `log` is what it has written to standard error."""
 
-    def __init__(self, arguments, cwd=None, env=None):
+    def __init__(self, arguments, cwd=None, env=None, pass_fds=()):
         self.arguments = [str(argument) for argument in arguments]
         self.process = subprocess.Popen(
-            self.arguments, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            self.arguments, cwd=cwd, env=env, pass_fds=pass_fds, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.log = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -61,7 +61,7 @@ class Process:
             raise AssertionError(f"{error}\n{self.log}") from None
 
     def listening(self, role):
-        """(host, port) of the listener, from `listening on HOST:PORT (role)`."""
+        """(host, port) of the listener, from `listening on HOST:PORT (role)`; `role` may be "web, from systemd"."""
         match = self.wait_log(rf"listening on (\S+):(\d+) \({role}\)")
         return match.group(1), int(match.group(2))
 

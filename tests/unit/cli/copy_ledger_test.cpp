@@ -80,6 +80,7 @@ TEST_CASE("copy ledger: what is done is in the store, and the next gate knows it
   Place place(folder);
   {
     CopyLedger ledger(place.access(), {.interval = never});
+    ledger.start();
     CHECK_FALSE(taken(ledger, copy(1)));
     REQUIRE(note(ledger, {copy(1), copy(2)}));
     CHECK(place.has(copy(1)));
@@ -87,6 +88,7 @@ TEST_CASE("copy ledger: what is done is in the store, and the next gate knows it
     CHECK_FALSE(taken(ledger, copy(3)));
   }
   CopyLedger ledger(place.access());
+  ledger.start();
   CHECK(taken(ledger, copy(1)));
 }
 
@@ -95,6 +97,7 @@ TEST_CASE("copy ledger: what is settled is not taken from that moment on") {
   Place place(folder);
   {
     CopyLedger ledger(place.access(), {.interval = never});
+    ledger.start();
     REQUIRE(note(ledger, {copy(1), copy(2), copy(3)}));
     ledger.keep_until({copy(1), copy(3)}, past());
     ledger.keep_until({copy(2)}, in_days(1));
@@ -114,6 +117,7 @@ TEST_CASE("copy ledger: what is settled is written soon, with no note to go alon
   const Folder folder;
   Place place(folder);
   CopyLedger ledger(place.access(), {.interval = milliseconds{1}});
+  ledger.start();
   REQUIRE(note(ledger, {copy(1)}));
   ledger.keep_until({copy(1)}, past());
   CHECK(await([&] { return !place.has(copy(1)); }));
@@ -126,6 +130,7 @@ TEST_CASE("copy ledger: many threads note, each is told once, and behind its com
   std::atomic<int> wrong = 0;
   {
     CopyLedger ledger(place.access());
+    ledger.start();
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&, i] {
@@ -158,6 +163,7 @@ TEST_CASE("copy ledger: no more waits than fits") {
   Place place(folder);
   place.away = true;
   CopyLedger ledger(place.access(), {.copies = 3, .retry = milliseconds{1}});
+  ledger.start();
   std::latch finished(1);
   REQUIRE(ledger.note({copy(1), copy(2)}, in_days(7), [&](const Result<void>& done) {
     CHECK(done);
@@ -181,11 +187,13 @@ TEST_CASE("copy ledger: a store that stays away fails the note, and keeps nobody
   place.away = true;
   {
     CopyLedger ledger(place.access(), {.retry = milliseconds{1}, .patience = milliseconds{5}});
+    ledger.start();
     CHECK_FALSE(note(ledger, {copy(1)}));
   }
   Errc code{};
   {
     CopyLedger ledger(place.access(), {.retry = milliseconds{1}, .last_tries = milliseconds{5}});
+    ledger.start();
     REQUIRE(ledger.note({copy(1)}, in_days(7),
                         [&](const Result<void>& done) { code = done.error().code; }));
     ledger.keep_until({copy(2)}, past());
@@ -202,6 +210,7 @@ TEST_CASE("copy ledger: a compaction meanwhile loses nothing that was reported")
                                .map_size = 1ULL << 30U,
                                .providers = {}};
   cli::StoreKeeper keeper(options);
+  keeper.look();
   std::atomic<bool> over = false;
   std::thread looking([&] {
     while (!over) {

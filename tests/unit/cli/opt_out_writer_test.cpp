@@ -87,6 +87,7 @@ TEST_CASE("opt-out writer: the store has it when it is answered, once however of
   const Folder folder;
   Place place(folder);
   OptOutWriter writer(place.access(), place.path);
+  writer.start();
   const auto placed = leave(writer, leaving({news, offers}));
   REQUIRE(placed);
   REQUIRE(placed->size() == 2);
@@ -110,6 +111,7 @@ TEST_CASE("opt-out writer: undo lifts those holds alone") {
   const Folder folder;
   Place place(folder);
   OptOutWriter writer(place.access(), place.path);
+  writer.start();
   REQUIRE(leave(writer, leaving({news})));
   const auto placed = leave(writer, leaving({news, offers, {Scope::Kind::marketing, {}}}));
   REQUIRE(placed);
@@ -129,6 +131,7 @@ TEST_CASE("opt-out writer: coming back lifts, and records one consent") {
   const Folder folder;
   Place place(folder);
   OptOutWriter writer(place.access(), place.path);
+  writer.start();
   REQUIRE(leave(writer, leaving({{Scope::Kind::stream, "letters"}})));
   REQUIRE(come_back(writer, {jane, {news, {Scope::Kind::stream, "letters"}}, "asked"}));
   const auto contact = place.store->contact(jane);
@@ -144,11 +147,13 @@ TEST_CASE("opt-out writer: a store that is away is waited for, within its patien
   place.away = true;
   {
     OptOutWriter writer(place.access(), place.path, hasty);
+    writer.start();
     CHECK_FALSE(leave(writer, leaving({news})));
     CHECK_FALSE(probe(writer));
     CHECK_FALSE(writer.link_keys());
   }
   OptOutWriter writer(place.access(), place.path);
+  writer.start();
   std::promise<bool> answer;
   writer.leave(leaving({news}), [&](const auto& done) { answer.set_value(done.has_value()); });
   place.away = false;
@@ -166,6 +171,7 @@ TEST_CASE("opt-out writer: no more wait than may, and each is answered once") {
   std::atomic<int> bad = 0;
   {
     OptOutWriter writer(place.access(), place.path, hasty);
+    writer.start();
     for (int i = 0; i < 100; ++i) {
       writer.leave(leaving({news}), [&](const auto& done) { ++(done ? good : bad); });
     }
@@ -183,6 +189,7 @@ TEST_CASE("opt-out writer: many at a time share commits, and all are there") {
   constexpr int people = 400;
   {
     OptOutWriter writer(place.access(), place.path);
+    writer.start();
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {

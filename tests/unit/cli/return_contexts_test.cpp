@@ -62,6 +62,7 @@ TEST_CASE("return contexts: the store has it when it is answered, and it is reme
   const Folder folder;
   Place place(folder);
   ReturnContexts contexts(place.access(), place.keys());
+  contexts.start();
   CHECK_FALSE(contexts.on_record(entry(1)));
   REQUIRE(keep(contexts, {entry(1), entry(2)}));
   CHECK(place.store->context(1)->value().sender == "news@example.com");
@@ -76,6 +77,7 @@ TEST_CASE("return contexts: another store is not taken for the one that has it")
   const Folder elsewhere;
   Place place(folder);
   ReturnContexts contexts(place.access(), place.keys());
+  contexts.start();
   REQUIRE(keep(contexts, {entry(1)}));
   place.store = opened(elsewhere.file("store"));
   CHECK_FALSE(contexts.on_record(entry(1)));
@@ -89,6 +91,7 @@ TEST_CASE(
   const Folder folder;
   Place place(folder);
   ReturnContexts contexts(place.access(), place.keys(), hasty);
+  contexts.start();
   REQUIRE(keep(contexts, {entry(1)}));
   place.away = true;
   CHECK_FALSE(contexts.tokens());
@@ -105,6 +108,7 @@ TEST_CASE("return contexts: what is remembered is bounded") {
   const Folder folder;
   Place place(folder);
   ReturnContexts contexts(place.access(), place.keys(), hasty);
+  contexts.start();
   for (std::uint64_t hash = 1; hash <= 20; ++hash) {
     REQUIRE(keep(contexts, {entry(hash)}));
     CHECK(contexts.on_record(entry(hash)));
@@ -122,6 +126,7 @@ TEST_CASE("return contexts: too many that wait are refused") {
   std::size_t full = 0;
   {
     ReturnContexts contexts(place.access(), place.keys(), hasty);
+    contexts.start();
     for (auto& answer : answers) {
       contexts.keep({entry(1)}, [&](auto done) { answer.set_value(std::move(done)); });
     }
@@ -138,6 +143,7 @@ TEST_CASE("return contexts: tokens are those of the store's keys") {
   const Folder folder;
   Place place(folder);
   ReturnContexts contexts(place.access(), place.keys());
+  contexts.start();
   const auto tokens = contexts.tokens();
   REQUIRE(tokens);
   const policy::ReturnToken token{.context = 7, .day = 20'000};

@@ -41,6 +41,7 @@ TEST_CASE("the keeper goes over to a compacted store, and every lookup is answer
   apply(*open(directory.path()), hold("a@example.com"));
   const Child compacting([&] { return compact_at(directory.path()); });
   StoreKeeper keeper(options_at(directory.path(), store::Mode::create));
+  keeper.look();
   const auto reader = keeper.reader();
   const auto old = keeper.store();
   REQUIRE(found_in(*reader, "a@example.com") == 1);
@@ -66,6 +67,7 @@ TEST_CASE("a reader that comes to a replaced store before the keeper has looked 
   apply(*open(directory.path()), hold("a@example.com"));
   const Child compacting([&] { return compact_at(directory.path()); });
   StoreKeeper keeper(options_at(directory.path(), store::Mode::create));
+  keeper.look();
   CHECK(compacting.run() == 0);
   const auto reader = keeper.reader();
   CHECK_FALSE(answers(*reader));
@@ -81,6 +83,7 @@ TEST_CASE("a store that goes away is an error until it, or another, is there") {
   apply(*open(path), hold("a@example.com"));
   apply(*open(other), hold("b@example.com"));
   StoreKeeper keeper(options_at(path, store::Mode::create));
+  keeper.look();
   const auto reader = keeper.reader();
   std::filesystem::rename(path, away);
   keeper.look();

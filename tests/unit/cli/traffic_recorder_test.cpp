@@ -70,6 +70,7 @@ TEST_CASE("traffic recorder: many threads tell, and what waits at the end is wri
   Place place(folder);
   {
     TrafficRecorder recorder(place.access(), {.interval = never});
+    recorder.start();
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
@@ -86,6 +87,7 @@ TEST_CASE("traffic recorder: what is told is written soon") {
   const Folder folder;
   Place place(folder);
   TrafficRecorder recorder(place.access(), {.interval = milliseconds{1}});
+  recorder.start();
   recorder.record(passages(3));
   CHECK(place.await(3));
   recorder.record(passages(2));
@@ -96,6 +98,7 @@ TEST_CASE("traffic recorder: a queue that is half full is not kept waiting") {
   const Folder folder;
   Place place(folder);
   TrafficRecorder recorder(place.access(), {.recipients = 10, .interval = never});
+  recorder.start();
   recorder.record(passages(4));
   recorder.record(passages(2));
   CHECK(place.await(6));
@@ -108,6 +111,7 @@ TEST_CASE("traffic recorder: a store that is away is waited for, and no more is 
   Place place(folder);
   place.away = true;
   TrafficRecorder recorder(place.access(), {.recipients = 10, .interval = milliseconds{1}});
+  recorder.start();
   for (int i = 0; i < 4; ++i) recorder.record(passages(3));
   recorder.record(passages(1));
   CHECK(place.recorded() == 0);
@@ -124,6 +128,7 @@ TEST_CASE("traffic recorder: a store that stays away does not keep the gate from
   {
     TrafficRecorder recorder(place.access(),
                              {.interval = milliseconds{1}, .last_tries = milliseconds{5}});
+    recorder.start();
     recorder.record(passages(3));
   }
   CHECK(place.recorded() == 0);

@@ -130,7 +130,7 @@ struct Running {
                                          ++reloads;
                                          return reloaded;
                                        },
-                                       .every_second = [] {}});
+                                       .every_second = [](auto) {}});
     REQUIRE(created.has_value());
     server = *std::move(created);
     thread = std::thread([this] { server->run(); });
@@ -163,7 +163,7 @@ std::optional<Errc> refusal_to_listen(const Config& config) {
   const auto created =
       proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
                                      .reload = [] { return std::nullopt; },
-                                     .every_second = [] {}});
+                                     .every_second = [](auto) {}});
   if (created) return std::nullopt;
   return created.error().code;
 }
