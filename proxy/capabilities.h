@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern::proxy {
 
@@ -18,6 +19,14 @@ struct Capabilities {
   bool dsn = false;
   bool size = false;
   std::uint64_t size_limit = 0;  // octets; 0: none was named (RFC 1870 section 4)
+  bool starttls = false;
+  bool chunking = false;
+  bool xclient = false;
+  bool xforward = false;
+  // Upper case, a blank between two: "NAME ADDR LOGIN".
+  std::string xclient_attributes{};
+  std::string xforward_attributes{};
+  std::vector<std::string> auth{};  // mechanisms, upper case, each once, in the server's order
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 
   // Before the upstream was reached for the first time.
@@ -26,7 +35,7 @@ struct Capabilities {
   }
 };
 
-// A positive reply to EHLO; keywords the gate cannot carry are passed over. RFC 5321
+// A positive reply to EHLO; keywords the gate knows nothing of are passed over. RFC 5321
 // section 4.1.1.1.
 [[nodiscard]] Capabilities parse_capabilities(const wire::Reply& reply);
 

@@ -56,13 +56,12 @@ class Lease {
 class Pool {
  public:
   struct Settings {
-    std::string hostname;
     std::size_t connections = 50;  // of this pool, at most
     std::chrono::milliseconds idle_close{4000};
-    TimeoutConfig timeouts;
+    std::chrono::milliseconds patience{std::chrono::seconds{30}};  // for a free connection
   };
-  // How a stream to the upstream is made; the tests have their own.
-  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Stream>>>()>;
+  // How a connection to the upstream is made, EHLO and all; the tests have their own.
+  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Upstream>>>()>;
 
   Pool(boost::asio::any_io_executor executor, Settings settings, Connect connect);
   ~Pool();
@@ -70,7 +69,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   // A connection that is clean but for a RSET it may owe. `fresh`: never a used one. Waits up to
-  // timeouts.pool where all are out. Errc::busy where none became free: the client gets 451 4.4.1.
+  // `patience` where all are out. Errc::busy where none became free: the client gets 451 4.4.1.
   [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(bool fresh = false);
 
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.

@@ -32,8 +32,12 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads,
-                                                      metrics::Registry* registry) {
+// Fails where the authorities of an upstream cannot be read.
+Result<std::shared_ptr<const WorkerSettings>> worker_settings(const Config& config,
+                                                              std::size_t threads,
+                                                              metrics::Registry* registry) {
+  auto upstream = connector_settings(config.upstream, config.hostname, config.timeouts);
+  if (!upstream) return std::unexpected(std::move(upstream).error());
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   std::shared_ptr<const Counts> counts;
@@ -66,11 +70,10 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .return_mail = takes_returns ? return_mail : nullptr,
                         .returns = takes_returns ? nullptr : returns}));
   }
-  settings->upstream = config.upstream.address;
-  settings->pool = {.hostname = config.hostname,
-                    .connections = std::max<std::size_t>(1, config.upstream.connections / threads),
+  settings->upstream = *std::move(upstream);
+  settings->pool = {.connections = std::max<std::size_t>(1, config.upstream.connections / threads),
                     .idle_close = config.upstream.idle_close,
-                    .timeouts = config.timeouts};
+                    .patience = config.timeouts.pool};
   return settings;
 }
 
@@ -111,8 +114,6 @@ std::string unserved(const Config& config) {
     if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
     if (listener.limits != plain.limits) return miss("limits");
   }
-  if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
-  if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
   if (config.upstream.xclient) return "upstream: xclient is not served yet";
   if (!config.routes.empty()) return "[[route]] is not served yet";
   if (!config.user.empty()) return "user is not served yet";
@@ -161,12 +162,13 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   }
   const auto threads = thread_count(config);
   const auto settings = worker_settings(config, threads, server->hooks_.shared.metrics);
+  if (!settings) return std::unexpected(settings.error());
   if (auto* registry = server->hooks_.shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
   }
   for (std::uint32_t index = 0; index < threads; ++index) {
-    auto worker = std::make_unique<Worker>(index, settings, server->hooks_.reader(),
+    auto worker = std::make_unique<Worker>(index, *settings, server->hooks_.reader(),
                                            server->hooks_.shared, server->count_);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (auto listening = worker->listen(i, addresses[i]); !listening)
@@ -229,10 +231,14 @@ void Server::reload() {
         "listeners and threads come and go with a restart only; the rest of the configuration is "
         "in use");
   }
+  const auto settings = worker_settings(*config, workers_.size(), hooks_.shared.metrics);
+  if (!settings) {
+    log::error(settings.error().text + "; the configuration stays the one that was in use");
+    return;
+  }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings = worker_settings(config_, workers_.size(), hooks_.shared.metrics);
-  for (const auto& worker : workers_) worker->reload(settings);
+  for (const auto& worker : workers_) worker->reload(*settings);
   log::info("configuration read anew: new sessions use it");
 }
 

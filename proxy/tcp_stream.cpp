@@ -1,7 +1,5 @@
 #include "proxy/tcp_stream.h"
 
-#include "proxy/resolver.h"
-
 #include <array>
 #include <cerrno>
 #include <sys/socket.h>
@@ -10,7 +8,6 @@
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace postern::proxy {
@@ -117,22 +114,6 @@ asio::awaitable<Result<void>> TcpStream::connect(tcp::endpoint endpoint,
   if (error) co_return fail(Errc::io, error.message());
   prepare();
   co_return Result<void>{};
-}
-
-asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(Endpoint endpoint,
-                                                             Deadlines& deadlines,
-                                                             std::chrono::milliseconds limit) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto addresses = co_await resolve(std::move(endpoint), deadlines, limit);
-  if (!addresses) co_return std::unexpected(addresses.error());
-  Error last{Errc::io, "no address"};
-  for (const auto& address : *addresses) {
-    auto stream = std::make_unique<TcpStream>(tcp::socket(executor), deadlines);
-    auto connected = co_await stream->connect(address, limit);
-    if (connected) co_return std::unique_ptr<Stream>(std::move(stream));
-    last = std::move(connected).error();
-  }
-  co_return std::unexpected(std::move(last));
 }
 
 }  // namespace postern::proxy

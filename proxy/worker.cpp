@@ -4,7 +4,6 @@
 #include "base/time.h"
 #include "proxy/listener.h"
 #include "proxy/return_session.h"
-#include "proxy/tcp_stream.h"
 #include "proxy/wire/reply.h"
 
 #include <exception>
@@ -55,12 +54,12 @@ Worker::~Worker() {
 
 std::shared_ptr<Worker::Generation> Worker::make_generation(
     std::shared_ptr<const WorkerSettings> settings) {
-  auto connect = [this, endpoint = settings->upstream, limit = settings->pool.timeouts.connect] {
-    return connect_tcp(endpoint, deadlines_, limit);
-  };
-  auto pool = settings->pool;
-  return std::shared_ptr<Generation>(new Generation{
-      std::move(settings), Pool(context_.get_executor(), std::move(pool), std::move(connect))});
+  auto connector = std::make_unique<Connector>(settings->upstream, deadlines_, failed_);
+  auto connect = [raw = connector.get()] { return raw->connect(); };
+  const auto pool = settings->pool;
+  return std::shared_ptr<Generation>(
+      new Generation{std::move(settings), std::move(connector),
+                     Pool(context_.get_executor(), pool, std::move(connect))});
 }
 
 Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) {
@@ -101,7 +100,7 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
     if (draining_) return;
     const auto before = generations_.back();
     generations_.push_back(make_generation(std::move(settings)));
-    if (before->settings->upstream == generations_.back()->settings->upstream) {
+    if (before->settings->upstream.endpoints == generations_.back()->settings->upstream.endpoints) {
       generations_.back()->pool.assume(before->pool.offered());
     }
     spawn(learn(generations_.back()), "upstream");
@@ -193,7 +192,8 @@ awaitable<void> Worker::learn(std::shared_ptr<Generation> generation) {
     lease->give_back();
     generation->pause = std::chrono::seconds{1};
   } else if (!draining_) {
-    log::warning(fmt::format("upstream {}: {}", to_string(generation->settings->upstream),
+    log::warning(fmt::format("upstream {}: {}",
+                             to_string(generation->settings->upstream.endpoints.front()),
                              lease.error().text));
     generation->next_lesson = Clock::now() + generation->pause;
     generation->pause = std::min(generation->pause * 2, longest_pause);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "policy/contacts.h"
+#include "proxy/connector.h"
 #include "proxy/deadlines.h"
 #include "proxy/pool.h"
 #include "proxy/session.h"
@@ -27,7 +28,7 @@ namespace postern::proxy {
 // What a worker is configured with; immutable, replaced as a whole by a reload.
 struct WorkerSettings {
   std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
-  Endpoint upstream;
+  ConnectorSettings upstream;
   Pool::Settings pool;  // of one worker
 };
 
@@ -71,6 +72,7 @@ class Worker {
   // What sessions of one configuration share; lives as long as the last of them.
   struct Generation {
     std::shared_ptr<const WorkerSettings> settings;
+    std::unique_ptr<Connector> connector;  // of the pool, which goes before it
     Pool pool;
     bool learning = false;
     std::chrono::steady_clock::time_point next_lesson{};
@@ -93,6 +95,7 @@ class Worker {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::vector<char> buffer_;
   Deadlines deadlines_;
+  FailedAddresses failed_;
   std::unique_ptr<policy::ContactReader> contacts_;
   policy::Findings findings_;
   const SharedParts& shared_;

@@ -506,17 +506,21 @@ Outcome play(const Script& script, const Variation& variation) {
   KeptTraffic traffic;
   KeptRefusals refusals;
   policy::Findings findings;
-  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
+  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Upstream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
     auto [to_upstream, from_upstream] = pair();
     scene.connections.push_back(std::make_shared<End>(to_upstream, from_upstream));
     asio::co_spawn(scene.context, scene.upstream(scene.connections.back()), rethrow);
-    co_return std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit);
+    auto upstream = std::make_unique<proxy::Upstream>(
+        std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit),
+        TimeoutConfig{});
+    if (auto opened = co_await upstream->open({.hostname = "gate.example"}); !opened) {
+      co_return std::unexpected(std::move(opened).error());
+    }
+    co_return upstream;
   };
   {
-    proxy::Pool pool(
-        executor, {.hostname = "gate.example", .connections = 4, .idle_close = {}, .timeouts = {}},
-        connect);
+    proxy::Pool pool(executor, {.connections = 4, .idle_close = {}}, connect);
     if (!script.has("upstream-unknown")) {
       // As the gate does at its start; a refused greeting leaves it unknown.
       asio::co_spawn(
