@@ -1,10 +1,12 @@
 #include "proxy/capabilities.h"
 
 #include "base/text.h"
+#include "proxy/wire/auth.h"
 #include "proxy/wire/client_attributes.h"
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,17 +15,70 @@ namespace postern::proxy {
 
 namespace {
 
-// As some servers wrote it before RFC 4954, for clients that know no other form.
-constexpr std::string_view old_auth = "AUTH=";
+// Nobody offers more; a longer list is not gone through again for each of its words.
+constexpr std::size_t most_mechanisms = 40;
+
+std::string_view next_word(std::string_view& rest) {
+  rest = trim(rest);
+  const auto word = rest.substr(0, rest.find(' '));
+  rest.remove_prefix(word.size());
+  return word;
+}
 
 void add_mechanisms(std::vector<std::string>& mechanisms, std::string_view names) {
-  while (!(names = trim(names)).empty()) {
-    const auto end = std::min(names.find(' '), names.size());
-    auto name = to_upper(names.substr(0, end));
-    names.remove_prefix(end);
-    if (std::ranges::find(mechanisms, name) == mechanisms.end()) {
+  for (auto word = next_word(names); !word.empty(); word = next_word(names)) {
+    auto name = to_upper(word);
+    if (!wire::is_mechanism(name) || mechanisms.size() == most_mechanisms) continue;
+    if (std::ranges::find(mechanisms, name) == mechanisms.end())
       mechanisms.push_back(std::move(name));
-    }
+  }
+}
+
+std::string attributes(std::string_view names) {
+  std::string found;
+  for (auto word = next_word(names); !word.empty(); word = next_word(names)) {
+    if (!found.empty()) found += ' ';
+    found += to_upper(word);
+  }
+  return found;
+}
+
+void add_size(Capabilities& found, std::string_view argument) {
+  found.size = true;
+  std::uint64_t limit = 0;
+  const auto* const last = argument.data() + argument.size();
+  const auto [stop, error] = std::from_chars(argument.data(), last, limit);
+  if (error == std::errc{} && stop == last) found.size_limit = limit;
+}
+
+void add_line(Capabilities& found, std::string_view line) {
+  constexpr std::string_view old_auth = "AUTH=";
+  const auto blank = line.find(' ');
+  const std::string_view keyword = line.substr(0, blank);
+  const std::string_view argument = blank == std::string_view::npos ? "" : trim(line.substr(blank));
+  if (equal_nocase(keyword, "PIPELINING")) {
+    found.pipelining = true;
+  } else if (equal_nocase(keyword, "8BITMIME")) {
+    found.eight_bit_mime = true;
+  } else if (equal_nocase(keyword, "SMTPUTF8")) {
+    found.smtputf8 = true;
+  } else if (equal_nocase(keyword, "DSN")) {
+    found.dsn = true;
+  } else if (equal_nocase(keyword, "SIZE")) {
+    add_size(found, argument);
+  } else if (equal_nocase(keyword, "STARTTLS")) {
+    found.starttls = true;
+  } else if (equal_nocase(keyword, "CHUNKING")) {
+    found.chunking = true;
+  } else if (equal_nocase(keyword, "XCLIENT")) {
+    found.xclient = attributes(argument);
+  } else if (equal_nocase(keyword, "XFORWARD")) {
+    found.xforward = attributes(argument);
+  } else if (equal_nocase(keyword, "AUTH")) {
+    add_mechanisms(found.auth, argument);
+  } else if (equal_nocase(keyword.substr(0, old_auth.size()), old_auth)) {
+    // As servers wrote it before RFC 2554, and some still do beside the other.
+    add_mechanisms(found.auth, line.substr(old_auth.size()));
   }
 }
 
@@ -38,38 +93,7 @@ Capabilities parse_capabilities(const wire::Reply& reply) {
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
     line.remove_prefix(std::min<std::size_t>(line.size(), 4));
-    if (std::exchange(greeting, false)) continue;
-    const auto blank = line.find(' ');
-    const std::string_view keyword = line.substr(0, blank);
-    const std::string_view argument =
-        blank == std::string_view::npos ? "" : trim(line.substr(blank));
-    if (equal_nocase(keyword, "PIPELINING")) {
-      found.pipelining = true;
-    } else if (equal_nocase(keyword, "8BITMIME")) {
-      found.eight_bit_mime = true;
-    } else if (equal_nocase(keyword, "SMTPUTF8")) {
-      found.smtputf8 = true;
-    } else if (equal_nocase(keyword, "DSN")) {
-      found.dsn = true;
-    } else if (equal_nocase(keyword, "STARTTLS")) {
-      found.starttls = true;
-    } else if (equal_nocase(keyword, "CHUNKING")) {
-      found.chunking = true;
-    } else if (equal_nocase(keyword, "XCLIENT")) {
-      found.xclient = argument;
-    } else if (equal_nocase(keyword, "XFORWARD")) {
-      found.xforward = argument;
-    } else if (equal_nocase(keyword, "AUTH")) {
-      add_mechanisms(found.auth, argument);
-    } else if (equal_nocase(keyword.substr(0, old_auth.size()), old_auth)) {
-      add_mechanisms(found.auth, line.substr(old_auth.size()));
-    } else if (equal_nocase(keyword, "SIZE")) {
-      found.size = true;
-      std::uint64_t limit = 0;
-      const auto* const last = argument.data() + argument.size();
-      const auto [stop, error] = std::from_chars(argument.data(), last, limit);
-      if (error == std::errc{} && stop == last) found.size_limit = limit;
-    }
+    if (!std::exchange(greeting, false)) add_line(found, line);
   }
   return found;
 }

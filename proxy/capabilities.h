@@ -21,8 +21,9 @@ struct Capabilities {
   std::uint64_t size_limit = 0;  // octets; 0: none was named (RFC 1870 section 4)
   bool starttls = false;
   bool chunking = false;
-  std::vector<std::string> auth{};  // mechanisms, in upper case (RFC 4954)
-  std::string xclient{};            // names of attributes, with blanks between; empty: not offered
+  std::vector<std::string> auth{};  // mechanisms, upper case, each once, in the server's order
+  // Names of attributes, upper case, a blank between two: "NAME ADDR LOGIN"; empty: not offered.
+  std::string xclient{};
   std::string xforward{};
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 
@@ -32,7 +33,7 @@ struct Capabilities {
   }
 };
 
-// A positive reply to EHLO; keywords the gate cannot carry are passed over. RFC 5321
+// A positive reply to EHLO; keywords the gate knows nothing of are passed over. RFC 5321
 // section 4.1.1.1.
 [[nodiscard]] Capabilities parse_capabilities(const wire::Reply& reply);
 

@@ -78,7 +78,7 @@ asio::awaitable<Result<Lease>> Pool::acquire(const wire::ClientFacts* client, bo
 }
 
 asio::awaitable<Result<Lease>> Pool::acquire_any(bool fresh) {
-  const auto give_up = std::chrono::steady_clock::now() + settings_.timeouts.pool;
+  const auto give_up = std::chrono::steady_clock::now() + settings_.patience;
   while (!shut_) {
     if (!fresh) {
       if (auto upstream = pop_idle()) co_return Lease(*this, std::move(upstream), true);
@@ -102,17 +102,12 @@ asio::awaitable<Result<Lease>> Pool::acquire_any(bool fresh) {
 
 asio::awaitable<Result<Lease>> Pool::connect_new() {
   ++open_;
-  auto stream = co_await connect_();
-  if (!stream) {
+  auto made = co_await connect_();
+  if (!made) {
     closed_one();
-    co_return std::unexpected(std::move(stream).error());
+    co_return std::unexpected(std::move(made).error());
   }
-  auto upstream = std::make_unique<Upstream>(*std::move(stream), settings_.timeouts);
-  if (auto opened = co_await upstream->open(settings_.hostname); !opened) {
-    upstream->close();
-    closed_one();
-    co_return std::unexpected(std::move(opened).error());
-  }
+  auto upstream = *std::move(made);
   learn(upstream->capabilities());
   reached_ = true;
   co_return Lease(*this, std::move(upstream), false);

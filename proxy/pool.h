@@ -58,15 +58,14 @@ class Lease {
 class Pool {
  public:
   struct Settings {
-    std::string hostname;
     std::size_t connections = 50;  // of this pool, at most
     std::chrono::milliseconds idle_close{4000};
-    TimeoutConfig timeouts;
+    std::chrono::milliseconds patience{std::chrono::seconds{30}};  // for a free connection
     bool xclient = false;  // who the client is goes first (Upstream::identify)
     bool local = false;    // the upstream is on this machine
   };
-  // How a stream to the upstream is made; the tests have their own.
-  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Stream>>>()>;
+  // How a connection to the upstream is made, EHLO and all; the tests have their own.
+  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Upstream>>>()>;
 
   Pool(boost::asio::any_io_executor executor, Settings settings, Connect connect);
   ~Pool();
@@ -80,7 +79,7 @@ class Pool {
   [[nodiscard]] bool is_lost() const { return home_ != nullptr && open_ == 0; }
 
   // A connection that is clean but for a RSET it may owe, and on which the upstream knows of
-  // `client` where it is to be told. `fresh`: never a used one. Waits up to timeouts.pool where all
+  // `client` where it is to be told. `fresh`: never a used one. Waits up to `patience` where all
   // are out. Errc::busy where none became free: the client gets 451 4.4.1; Errc::unsupported where
   // the upstream cannot be told: 451 4.3.5.
   [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(const wire::ClientFacts* client,
@@ -91,7 +90,7 @@ class Pool {
   [[nodiscard]] bool reached() const { return reached_; }
   // A client's password may be told on that connection: nobody else can read it.
   [[nodiscard]] bool may_carry_secrets(const Lease& lease) const {
-    return settings_.local || lease->is_secure();
+    return settings_.local || lease->secure();
   }
   // Grows whenever offered() may have changed.
   [[nodiscard]] std::uint64_t lessons() const { return lessons_; }

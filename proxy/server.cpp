@@ -35,12 +35,12 @@ std::uint32_t thread_count(const Config& config) {
 
 Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstream,
                              std::size_t threads) {
-  return {.hostname = config.hostname,
-          .connections = std::max<std::size_t>(1, upstream.connections / threads),
+  return {.connections = std::max<std::size_t>(1, upstream.connections / threads),
           .idle_close = upstream.idle_close,
-          .timeouts = config.timeouts,
+          .patience = config.timeouts.pool,
           .xclient = upstream.xclient,
-          .local = is_loopback(upstream.address)};
+          .local =
+              is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback)};
 }
 
 // What of a listener's own is narrower than what holds for all.
@@ -59,10 +59,37 @@ ListenerLimits listener_limits(const Config& config, const ListenerConfig& liste
   return limits;
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
-                                                      const ListenerCertificates& certificates,
-                                                      std::size_t threads,
-                                                      metrics::Registry* registry) {
+// Fails where the authorities of an upstream cannot be read.
+Result<WorkerSettings::Upstream> upstream_settings(const Config& config,
+                                                   const UpstreamConfig& upstream,
+                                                   Routes::Rule rule, std::size_t threads) {
+  auto connector = connector_settings(upstream, config.hostname, config.timeouts);
+  if (!connector) return std::unexpected(std::move(connector).error());
+  return WorkerSettings::Upstream{.rule = std::move(rule),
+                                  .connector = *std::move(connector),
+                                  .pool = pool_settings(config, upstream, threads)};
+}
+
+Result<std::vector<WorkerSettings::Upstream>> upstreams_of(const Config& config,
+                                                           std::size_t threads) {
+  std::vector<WorkerSettings::Upstream> upstreams;
+  for (const auto& route : config.routes) {
+    auto made = upstream_settings(config, route.upstream,
+                                  {.sender = route.sender, .login = route.login}, threads);
+    if (!made) return std::unexpected(std::move(made).error());
+    upstreams.push_back(*std::move(made));
+  }
+  auto last = upstream_settings(config, config.upstream, {}, threads);
+  if (!last) return std::unexpected(std::move(last).error());
+  upstreams.push_back(*std::move(last));
+  return upstreams;
+}
+
+Result<std::shared_ptr<const WorkerSettings>> worker_settings(
+    const Config& config, const ListenerCertificates& certificates, std::size_t threads,
+    metrics::Registry* registry) {
+  auto upstreams = upstreams_of(config, threads);
+  if (!upstreams) return std::unexpected(std::move(upstreams).error());
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   std::shared_ptr<const Counts> counts;
@@ -103,14 +130,7 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config,
                         .proxy_protocol = listener.proxy_protocol,
                         .normalize_lines = listener.bare_lf == ListenerConfig::BareLf::normalize}));
   }
-  for (const auto& route : config.routes) {
-    settings->upstreams.push_back({.rule = {.sender = route.sender, .login = route.login},
-                                   .address = route.upstream.address,
-                                   .pool = pool_settings(config, route.upstream, threads)});
-  }
-  settings->upstreams.push_back({.rule = {},
-                                 .address = config.upstream.address,
-                                 .pool = pool_settings(config, config.upstream, threads)});
+  settings->upstreams = *std::move(upstreams);
   settings->relays = std::ranges::any_of(config.listeners, [](const auto& listener) {
     return listener.role != ListenerConfig::Role::policy;
   });
@@ -139,13 +159,6 @@ bool keep_sockets(const Config& before, Config& now) {
 bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
   if (a.port() != b.port() || a.protocol() != b.protocol()) return false;
   return a.address() == b.address() || a.address().is_unspecified() || b.address().is_unspecified();
-}
-
-// What is configured and not served yet; empty: nothing.
-std::string unserved(const Config& config) {
-  if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
-  if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
-  return {};
 }
 
 }  // namespace
@@ -253,7 +266,6 @@ Result<void> Server::add_worker(std::shared_ptr<const WorkerSettings> settings,
 }
 
 Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
-  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
   const auto& shared = server->hooks_.shared;
   const bool can_take_returns = shared.returns != nullptr && shared.contexts != nullptr;
@@ -271,12 +283,13 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   const auto threads = thread_count(config);
   const auto settings =
       worker_settings(config, server->certificates_, threads, shared.metrics);
+  if (!settings) return std::unexpected(settings.error());
   if (auto* registry = shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
   }
   for (std::uint32_t index = 0; index < threads; ++index) {
-    if (auto added = server->add_worker(settings, *sockets); !added) {
+    if (auto added = server->add_worker(*settings, *sockets); !added) {
       return std::unexpected(std::move(added).error());
     }
   }
@@ -348,11 +361,15 @@ void Server::reload() {
     log::error(loaded.error().text + "; the configuration stays as it was");
     return;
   }
+  const auto settings =
+      worker_settings(*config, certificates_, workers_.size(), hooks_.shared.metrics);
+  if (!settings) {
+    log::error(settings.error().text + "; the configuration stays as it was");
+    return;
+  }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings =
-      worker_settings(config_, certificates_, workers_.size(), hooks_.shared.metrics);
-  for (const auto& worker : workers_) worker->reload(settings);
+  for (const auto& worker : workers_) worker->reload(*settings);
   log::info("configuration read anew: new sessions use it");
 }
 

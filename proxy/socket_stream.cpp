@@ -1,7 +1,5 @@
 #include "proxy/socket_stream.h"
 
-#include "proxy/resolver.h"
-
 #include <array>
 #include <cerrno>
 #include <sys/socket.h>
@@ -11,7 +9,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace postern::proxy {
@@ -118,22 +115,6 @@ asio::awaitable<Result<void>> SocketStream::connect(Socket::endpoint_type endpoi
   if (error) co_return fail(Errc::io, error.message());
   prepare();
   co_return Result<void>{};
-}
-
-asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(Endpoint endpoint,
-                                                             Deadlines& deadlines,
-                                                             std::chrono::milliseconds limit) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto addresses = co_await resolve(std::move(endpoint), deadlines, limit);
-  if (!addresses) co_return std::unexpected(addresses.error());
-  Error last{Errc::io, "no address"};
-  for (const auto& address : *addresses) {
-    auto stream = std::make_unique<SocketStream>(SocketStream::Socket(executor), deadlines);
-    auto connected = co_await stream->connect(address, limit);
-    if (connected) co_return std::unique_ptr<Stream>(std::move(stream));
-    last = std::move(connected).error();
-  }
-  co_return std::unexpected(std::move(last));
 }
 
 }  // namespace postern::proxy

@@ -1,11 +1,8 @@
-// A Stream over a TCP or a Unix socket, and how one is opened towards an upstream.
+// A Stream over a TCP or a Unix socket.
 #pragma once
 
-#include "base/network.h"
 #include "proxy/deadlines.h"
 #include "proxy/stream.h"
-
-#include <memory>
 
 #include <boost/asio/generic/stream_protocol.hpp>
 
@@ -39,10 +36,5 @@ class SocketStream final : public Stream, private Deadline {
   Socket socket_;
   bool timed_out_ = false;
 };
-
-// Resolves `endpoint` and tries its addresses in turn, each within `limit`; the last error if none
-// takes it.
-[[nodiscard]] boost::asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(
-    Endpoint endpoint, Deadlines& deadlines, std::chrono::milliseconds limit);
 
 }  // namespace postern::proxy

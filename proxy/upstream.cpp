@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "proxy/tls_stream.h"
 
 #include <array>
 #include <utility>
@@ -35,20 +36,18 @@ awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
   }
 }
 
-awaitable<Result<void>> Upstream::open(std::string hostname) {
+awaitable<Result<void>> Upstream::greet() {
   const auto greeting = co_await read_reply(timeouts_.greeting);
   if (!greeting) co_return std::unexpected(greeting.error());
-  if (greeting->code != 220) {
-    co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
-  }
-  co_return co_await hello(std::move(hostname));
+  if (greeting->code == 220) co_return Result<void>{};
+  co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
 }
 
-awaitable<Result<void>> Upstream::hello(std::string hostname) {
+awaitable<Result<void>> Upstream::hello(const std::string& hostname) {
   // What is there already would answer EHLO.
   if (!quiet()) co_return fail(Errc::invalid, "closed, or spoke without being asked");
-  const auto line = fmt::format("EHLO {}\r\n", hostname);
-  if (auto sent = co_await write_all(*stream_, line, timeouts_.greeting); !sent) co_return sent;
+  const auto command = fmt::format("EHLO {}\r\n", hostname);
+  if (auto sent = co_await write_all(*stream_, command, timeouts_.greeting); !sent) co_return sent;
   const auto reply = co_await read_reply(timeouts_.greeting);
   if (!reply) co_return std::unexpected(reply.error());
   if (reply->code != 250) {
@@ -57,6 +56,54 @@ awaitable<Result<void>> Upstream::hello(std::string hostname) {
   }
   if (!input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
   capabilities_ = parse_capabilities(*reply);
+  co_return Result<void>{};
+}
+
+awaitable<Result<void>> Upstream::open(UpstreamSettings settings) {
+  using Tls = UpstreamConfig::Tls;
+  const bool implicit =
+      settings.tls != Tls::off && settings.tls_mode == UpstreamConfig::TlsMode::implicit;
+  if (implicit) {
+    if (auto secured = co_await secure_with(settings); !secured) co_return secured;
+  }
+  if (auto greeted = co_await greet(); !greeted) co_return greeted;
+  if (auto said = co_await hello(settings.hostname); !said) co_return said;
+  if (settings.tls == Tls::off || implicit) co_return Result<void>{};
+  if (!capabilities_.starttls) {
+    if (settings.tls == Tls::opportunistic) co_return Result<void>{};
+    co_return fail(Errc::invalid, "offers no STARTTLS, and tls = \"verify\" asks for it");
+  }
+  if (auto started = co_await start_tls(settings); !started) co_return started;
+  // What was said in clear may have been anybody's (RFC 3207 section 4.2).
+  co_return co_await hello(settings.hostname);
+}
+
+awaitable<Result<void>> Upstream::start_tls(const UpstreamSettings& settings) {
+  static constexpr std::string_view command = "STARTTLS\r\n";
+  if (auto sent = co_await say(command); !sent) co_return sent;
+  const auto reply = co_await read_reply(timeouts_.command);
+  if (!reply) co_return std::unexpected(reply.error());
+  if (reply->code != 220) {
+    co_return fail(Errc::invalid,
+                   fmt::format("answered STARTTLS with {}", printable(trim(reply->text))));
+  }
+  // Put there in clear, to be read as if it came under TLS.
+  if (!input_.empty()) co_return fail(Errc::invalid, "spoke on between STARTTLS and TLS");
+  capabilities_ = {};
+  co_return co_await secure_with(settings);
+}
+
+awaitable<Result<void>> Upstream::secure_with(const UpstreamSettings& settings) {
+  auto secured = std::make_unique<TlsStream>(std::move(stream_), settings.context,
+                                             TlsStream::Role::client, settings.server_name);
+  TlsStream& tls = *secured;
+  stream_ = std::move(secured);
+  if (auto shaken = co_await tls.handshake(timeouts_.handshake); !shaken) co_return shaken;
+  secure_ = true;
+  if (log::enabled(log::Level::debug)) {
+    log::debug(
+        fmt::format("upstream {}: {} {}", settings.server_name, tls.protocol(), tls.cipher()));
+  }
   co_return Result<void>{};
 }
 
@@ -110,7 +157,7 @@ awaitable<Result<void>> Upstream::identify(const wire::ClientFacts& client) {
   }
   // It starts over, as if the client itself had come.
   const bool named = is_host_name(client.helo) || client.helo.starts_with('[');
-  if (auto greeted = co_await hello(named ? std::string(client.helo) : "[127.0.0.1]"); !greeted) {
+  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]")); !greeted) {
     co_return greeted;
   }
   told_of_ = std::move(lines);

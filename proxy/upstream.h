@@ -17,16 +17,29 @@
 #include <string_view>
 #include <vector>
 
+using SSL_CTX = struct ssl_ctx_st;
+
 namespace postern::proxy {
+
+// How an upstream is spoken to.
+struct UpstreamSettings {
+  std::string hostname{};  // ours, in EHLO
+  UpstreamConfig::Tls tls = UpstreamConfig::Tls::off;
+  UpstreamConfig::TlsMode tls_mode = UpstreamConfig::TlsMode::starttls;
+  std::shared_ptr<SSL_CTX> context{};  // null without TLS; it verifies where `tls` says so
+  std::string server_name{};           // that its certificate has to be for
+};
 
 class Upstream {
  public:
   Upstream(std::unique_ptr<Stream> stream, const TimeoutConfig& timeouts)
       : stream_(std::move(stream)), timeouts_(timeouts) {}
 
-  // Reads the greeting and says EHLO. Errc::closed, timeout, cancelled, io; Errc::invalid for a
-  // refusal or nonsense.
-  [[nodiscard]] boost::asio::awaitable<Result<void>> open(std::string hostname);
+  // Reads the greeting, says EHLO and begins TLS as it was told to (RFC 3207). Errc::closed,
+  // timeout, cancelled, io; Errc::invalid for a refusal, nonsense, no TLS where it has to be, or a
+  // certificate that is not to be trusted. After a failure the connection must be closed: it is
+  // never gone on with in clear.
+  [[nodiscard]] boost::asio::awaitable<Result<void>> open(UpstreamSettings settings);
 
   // Tells who the client is (XCLIENT) and says EHLO in its name, unless the last that it was told
   // of is the same. Outside of a transaction. Errc::unsupported where it does not offer to listen:
@@ -56,7 +69,8 @@ class Upstream {
   [[nodiscard]] std::optional<wire::Reply> early_refusal();
 
   [[nodiscard]] const Capabilities& capabilities() const { return capabilities_; }
-  [[nodiscard]] bool is_secure() const { return secure_; }
+  // Nobody listens.
+  [[nodiscard]] bool secure() const { return secure_; }
   // A transaction was left open: RSET goes in front of the next batch.
   void leave_open() { needs_reset_ = true; }
   // The wish to leave, and the end; nothing is waited for.
@@ -68,9 +82,12 @@ class Upstream {
  private:
   [[nodiscard]] boost::asio::awaitable<Result<wire::Reply>> read_reply(
       std::chrono::milliseconds limit);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> greet();
+  [[nodiscard]] boost::asio::awaitable<Result<void>> hello(const std::string& hostname);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> start_tls(const UpstreamSettings& settings);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> secure_with(const UpstreamSettings& settings);
   [[nodiscard]] std::chrono::milliseconds limit_of(const Plan::Forward& forward) const;
   [[nodiscard]] boost::asio::awaitable<Result<void>> say(std::string_view commands);
-  [[nodiscard]] boost::asio::awaitable<Result<void>> hello(std::string hostname);
   [[nodiscard]] boost::asio::awaitable<Result<void>> reset();
   [[nodiscard]] boost::asio::awaitable<Result<void>> tell_forwarded(
       const wire::ClientAttributes& attributes);

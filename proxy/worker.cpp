@@ -6,7 +6,6 @@
 #include "proxy/policy_session.h"
 #include "proxy/proxy_reader.h"
 #include "proxy/return_session.h"
-#include "proxy/socket_stream.h"
 #include "proxy/wire/reply.h"
 
 #include <algorithm>
@@ -73,11 +72,9 @@ std::shared_ptr<Worker::Generation> Worker::make_generation(
   auto generation = std::make_shared<Generation>(Generation{.settings = std::move(settings)});
   for (const auto& upstream : generation->settings->upstreams) {
     generation->lessons.emplace_back();
-    generation->routes.add(
-        upstream.rule, context_.get_executor(), upstream.pool,
-        [this, address = upstream.address, limit = upstream.pool.timeouts.connect] {
-          return connect_tcp(address, deadlines_, limit);
-        });
+    auto& connector = generation->connectors.emplace_back(upstream.connector, deadlines_, failed_);
+    generation->routes.add(upstream.rule, context_.get_executor(), upstream.pool,
+                           [&connector] { return connector.connect(); });
   }
   return generation;
 }
@@ -86,8 +83,9 @@ std::shared_ptr<Worker::Generation> Worker::make_generation(
 void Worker::assume_known(Generation& generation, Generation& before) {
   const auto& had = before.settings->upstreams;
   for (std::size_t i = 0; i < generation.settings->upstreams.size(); ++i) {
-    const auto same = std::ranges::find(had, generation.settings->upstreams[i].address,
-                                        &WorkerSettings::Upstream::address);
+    const auto& endpoints = generation.settings->upstreams[i].connector.endpoints;
+    const auto same = std::ranges::find_if(
+        had, [&](const auto& upstream) { return upstream.connector.endpoints == endpoints; });
     if (same == had.end()) continue;
     const auto place = static_cast<std::size_t>(same - had.begin());
     generation.routes.all()[i].pool.assume(before.routes.all()[place].pool.offered());
@@ -298,8 +296,9 @@ awaitable<void> Worker::learn(std::shared_ptr<Generation> generation, std::size_
     lease->give_back();
     lesson.pause = std::chrono::seconds{1};
   } else if (!draining_) {
+    const auto& upstreams = generation->settings->upstreams;
     log::warning(fmt::format("upstream {}: {}",
-                             to_string(generation->settings->upstreams[upstream].address),
+                             to_string(upstreams[upstream].connector.endpoints.front()),
                              lease.error().text));
     lesson.next = Clock::now() + lesson.pause;
     lesson.pause = std::min(lesson.pause * 2, longest_pause);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "policy/contacts.h"
+#include "proxy/connector.h"
 #include "proxy/deadlines.h"
 #include "proxy/listener.h"
 #include "proxy/routes.h"
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,7 +33,7 @@ namespace postern::proxy {
 struct WorkerSettings {
   struct Upstream {
     Routes::Rule rule;
-    Endpoint address;
+    ConnectorSettings connector;
     Pool::Settings pool;  // of one worker
   };
   std::vector<std::shared_ptr<const SessionSettings>> listeners;  // in the configuration's order
@@ -94,6 +96,7 @@ class Worker {
       std::chrono::seconds pause{1};
     };
     std::shared_ptr<const WorkerSettings> settings;
+    std::deque<Connector> connectors{};  // of the routes, which go before them
     Routes routes{};
     std::vector<Lesson> lessons{};
     std::size_t lessons_ended = 0;
@@ -128,6 +131,7 @@ class Worker {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::vector<char> buffer_;
   Deadlines deadlines_;
+  FailedAddresses failed_;
   std::unique_ptr<policy::ContactReader> contacts_;
   policy::Findings findings_;
   const SharedParts& shared_;

@@ -526,19 +526,23 @@ Outcome play(const Script& script, const Variation& variation) {
   KeptTraffic traffic;
   KeptRefusals refusals;
   policy::Findings findings;
-  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
+  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Upstream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
     auto [to_upstream, from_upstream] = pair();
     scene.connections.push_back(std::make_shared<End>(to_upstream, from_upstream));
     asio::co_spawn(scene.context, scene.upstream(scene.connections.back()), rethrow);
-    co_return std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit);
+    auto upstream = std::make_unique<proxy::Upstream>(
+        std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit),
+        TimeoutConfig{});
+    if (auto opened = co_await upstream->open({.hostname = "gate.example"}); !opened) {
+      co_return std::unexpected(std::move(opened).error());
+    }
+    co_return upstream;
   };
   {
     proxy::Routes routes;
-    const proxy::Pool::Settings pool_settings{.hostname = "gate.example",
-                                              .connections = 4,
+    const proxy::Pool::Settings pool_settings{.connections = 4,
                                               .idle_close = {},
-                                              .timeouts = {},
                                               .xclient = script.has("xclient"),
                                               .local = !script.has("upstream-elsewhere")};
     if (const auto login = argument(script, "route-login", ""); !login.empty()) {

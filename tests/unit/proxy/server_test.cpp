@@ -39,6 +39,14 @@ class EmptyContacts final : public policy::ContactReader {
 
 const std::string closed = "(closed)";
 
+ListenerConfig listener(std::string name, Endpoint address, std::vector<Network> trusted) {
+  ListenerConfig config;
+  config.name = std::move(name);
+  config.address = std::move(address);
+  config.trusted = std::move(trusted);
+  return config;
+}
+
 // A blocking line reader and writer.
 class Peer {
  public:
@@ -175,13 +183,6 @@ bool send_one(Peer& peer) {
   return asked && peer.ask("Subject: x\r\n\r\nbody\r\n.").starts_with("250");
 }
 
-ListenerConfig listener_at(std::string name, Endpoint address) {
-  ListenerConfig listener;
-  listener.name = std::move(name);
-  listener.address = std::move(address);
-  return listener;
-}
-
 }  // namespace
 
 TEST_CASE("server: many clients on its threads, every message answered") {
@@ -245,9 +246,8 @@ TEST_CASE(
     "server: a reload gives each socket the trust of its own address, wherever its table stands") {
   TakingUpstream upstream;
   auto config = config_before(upstream);
-  const auto strangers = listener_at("strangers", {"127.0.0.1", 0});
-  auto inside = listener_at("inside", {"127.0.0.2", 0});
-  inside.trusted = loopback_networks();
+  const auto strangers = listener("strangers", {"127.0.0.1", 0}, {});
+  const auto inside = listener("inside", {"127.0.0.2", 0}, loopback_networks());
   config.listeners = {strangers, inside};
   auto swapped = config;
   swapped.listeners = {inside, strangers};
@@ -284,8 +284,8 @@ TEST_CASE("server: listeners that would share connections are refused") {
     const tcp::acceptor free_port(context, {asio::ip::address_v4::loopback(), 0});
     port = free_port.local_endpoint().port();
   }
-  config.listeners = {listener_at("one", {"0.0.0.0", port}),
-                      listener_at("two", {"127.0.0.1", port})};
+  config.listeners = {listener("one", {"0.0.0.0", port}, {}),
+                      listener("two", {"127.0.0.1", port}, {})};
   CHECK(refusal_to_listen(config) == Errc::busy);
 }
 
