@@ -73,7 +73,6 @@ struct Replies {
 };
 
 inline bool is(std::string_view line, std::string_view verb) {
-  while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
   return line.size() >= verb.size() &&
          std::ranges::equal(line.substr(0, verb.size()), verb, [](char a, char b) {
            return std::toupper(static_cast<unsigned char>(a)) == b;
@@ -115,7 +114,7 @@ inline Dialogue read_dialogue(std::string_view sent, std::string_view heard) {
       accepted.push_back(line);
     } else if (code == 250 && !detail::is(line, "NOOP")) {
       accepted.clear();
-    } else if (detail::is(line, "DATA")) {
+    } else if (code != 500 && code != 501 && detail::is(line, "DATA")) {
       accepted.clear();
     }
   }
