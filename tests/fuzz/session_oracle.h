@@ -7,8 +7,10 @@
 #include <cstdlib>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::fuzz {
@@ -73,7 +75,6 @@ struct Replies {
 };
 
 inline bool is(std::string_view line, std::string_view verb) {
-  while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
   return line.size() >= verb.size() &&
          std::ranges::equal(line.substr(0, verb.size()), verb, [](char a, char b) {
            return std::toupper(static_cast<unsigned char>(a)) == b;
@@ -115,7 +116,7 @@ inline Dialogue read_dialogue(std::string_view sent, std::string_view heard) {
       accepted.push_back(line);
     } else if (code == 250 && !detail::is(line, "NOOP")) {
       accepted.clear();
-    } else if (detail::is(line, "DATA")) {
+    } else if (code != 500 && code != 501 && detail::is(line, "DATA")) {
       accepted.clear();
     }
   }
@@ -160,41 +161,57 @@ inline bool is_report(const Delivery& delivery) {
 
 }  // namespace detail
 
-inline void check(const Dialogue& dialogue, const std::vector<Delivery>& deliveries, bool copies) {
-  if (!dialogue.readable) return;
-  std::size_t next = 0;
-  for (const Outcome& outcome : dialogue.outcomes) {
-    require(!has_bare(outcome.data) || outcome.code != 250);
-    std::set<std::string> reached;
-    std::size_t said = 0;
-    bool unclear = false;
-    bool reported = false;
-    for (; next < deliveries.size(); ++next) {
-      const Delivery& delivery = deliveries[next];
-      if (copies && detail::is_report(delivery)) {
-        reported |= delivery.said;
-        continue;
-      }
-      if (!detail::same(outcome, delivery, copies)) break;
-      const auto& to = delivery.recipients;
-      // Named again it is the next message, which is the same.
-      if (copies ? !to.empty() && reached.contains(to.front()) : said > 0 || unclear) break;
-      reached.insert(to.begin(), to.end());
-      const bool one = copies && to.size() == 1;
-      require(delivery.unclear || one || to.size() == outcome.accepted.size());
-      said += delivery.said ? 1 : 0;
-      unclear |= delivery.unclear || !delivery.said;
+namespace detail {
+
+// Do these deliveries, and no others, come of this message?
+inline bool explains(const Outcome& outcome, std::span<const Delivery> deliveries, bool copies) {
+  std::set<std::string> reached;
+  std::size_t said = 0;
+  bool unclear = false;
+  bool reported = false;
+  for (const Delivery& delivery : deliveries) {
+    if (copies && is_report(delivery)) {
+      reported |= delivery.said;
+      continue;
     }
-    if (outcome.code == 250) {
-      require(said > 0 || reported);
-      const std::set<std::string> mailboxes(outcome.accepted.begin(), outcome.accepted.end());
-      require(!copies || reported || unclear || reached.size() <= mailboxes.size());
-    } else if (!copies && outcome.code) {
-      require(said == 0 || unclear);
+    const auto& to = delivery.recipients;
+    if (!same(outcome, delivery, copies)) return false;
+    if (copies ? !to.empty() && reached.contains(to.front()) : said > 0 || unclear) return false;
+    const bool one = copies && to.size() == 1;
+    if (!delivery.unclear && !one && to.size() != outcome.accepted.size()) return false;
+    reached.insert(to.begin(), to.end());
+    said += delivery.said ? 1 : 0;
+    unclear |= delivery.unclear || !delivery.said;
+  }
+  if (outcome.code == 250) return said > 0 || reported;
+  return copies || !outcome.code || said == 0 || unclear;
+}
+
+// Whether the deliveries, in their order, are those of the messages, in theirs. The same message
+// may have been sent twice, so that it is not always clear which of them one is of.
+inline bool fits(const Dialogue& dialogue, std::span<const Delivery> deliveries,
+                 std::size_t message, bool copies,
+                 std::set<std::pair<std::size_t, std::size_t>>& failed) {
+  if (message == dialogue.outcomes.size()) return deliveries.empty();
+  if (failed.contains({message, deliveries.size()})) return false;
+  for (std::size_t count = 0; count <= deliveries.size(); ++count) {
+    if (explains(dialogue.outcomes[message], deliveries.first(count), copies) &&
+        fits(dialogue, deliveries.subspan(count), message + 1, copies, failed)) {
+      return true;
     }
   }
-  // Whatever else arrived whole would be of a message that the client did not send whole.
-  require(next == deliveries.size());
+  failed.insert({message, deliveries.size()});
+  return false;
+}
+
+}  // namespace detail
+
+inline void check(const Dialogue& dialogue, const std::vector<Delivery>& deliveries, bool copies) {
+  if (!dialogue.readable) return;
+  for (const Outcome& outcome : dialogue.outcomes)
+    require(!has_bare(outcome.data) || outcome.code != 250);
+  std::set<std::pair<std::size_t, std::size_t>> failed;
+  require(detail::fits(dialogue, deliveries, 0, copies, failed));
 }
 
 }  // namespace postern::fuzz
