@@ -66,12 +66,11 @@ bool may_send(const SessionContext& context, const SessionSettings& settings,
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
-    : ClientSide(std::move(id), std::move(client), peer, context.buffer,
-                 rules_of(*settings, peer, context.contexts != nullptr,
-                          [this] {
-                            return may_send(context_, *settings_, gatekeeper_.login(), peer_);
-                          }),
-                 gatekeeper_, *settings),
+    : ClientSide(
+          std::move(id), std::move(client), peer, context.buffer,
+          rules_of(*settings, peer, context.contexts != nullptr,
+                   [this] { return may_send(context_, *settings_, gatekeeper_.login(), peer_); }),
+          gatekeeper_, *settings),
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,

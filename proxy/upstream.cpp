@@ -157,7 +157,8 @@ awaitable<Result<void>> Upstream::identify(const wire::ClientFacts& client) {
   }
   // It starts over, as if the client itself had come.
   const bool named = is_host_name(client.helo) || client.helo.starts_with('[');
-  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]")); !greeted) {
+  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]"));
+      !greeted) {
     co_return greeted;
   }
   told_of_ = std::move(lines);
