@@ -120,10 +120,7 @@ struct Connection {
     std::vector<char> buffer(256UL * 1024);
     FewContacts contacts;
     policy::Findings findings;
-    proxy::Pool pool(context.get_executor(), {.hostname = "gate.example", .timeouts = {}},
-                     []() -> asio::awaitable<Result<std::unique_ptr<proxy::Stream>>> {
-                       co_return fail(Errc::io, "a policy session asks no upstream");
-                     });
+    proxy::Routes routes;  // a policy session asks no upstream
     auto settings = std::make_shared<proxy::SessionSettings>();
     settings->role = ListenerConfig::Role::policy;
     settings->trusted = loopback_networks();
@@ -132,7 +129,7 @@ struct Connection {
     proxy::PolicySession session("test", std::make_unique<MemoryStream>(in, out, write_limit),
                                  parse_ip(peer).value(),
                                  {.buffer = buffer,
-                                  .pool = pool,
+                                  .routes = routes,
                                   .contacts = contacts,
                                   .findings = findings,
                                   .clock = &noon},
