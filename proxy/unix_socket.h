@@ -8,7 +8,7 @@
 
 namespace postern::proxy {
 
-// Its file is removed at the end of its life.
+// Its file is removed at the end of its life, when every duplicate is closed.
 class UnixSocket {
  public:
   // Takes the place of a file that a crash left behind. Errc::busy where somebody listens there,

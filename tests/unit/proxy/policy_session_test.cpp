@@ -34,7 +34,7 @@ class FewContacts final : public policy::ContactReader {
     findings.clear();
     if (address.text == "broken@example.com") return fail(Errc::io, "the store is away");
     const bool bounced = address.text == "bounced@example.com";
-    constexpr std::array<std::string_view, 3> left{"gone@example.com", "two words@example.com",
+    constexpr std::array<std::string_view, 3> left{"gone@example.com", R"("two words"@example.com)",
                                                    "j\xc3\xb6rg@xn--bcher-kva.example"};
     if (!bounced && std::ranges::find(left, address.text) == left.end()) return {};
     auto& found = findings.add(policy::Findings::Found::Form::mailbox);
@@ -65,13 +65,16 @@ class KeptTraffic final : public policy::TrafficLog {
 };
 
 std::shared_ptr<const policy::Streams> some_streams() {
-  std::vector<policy::Stream> streams(2);
+  std::vector<policy::Stream> streams(3);
   streams[0].name = "invoices";
   streams[0].kind = policy::Stream::Kind::transactional;
   streams[0].sender = {"billing@example.org"};
   streams[1].name = "alerts";
   streams[1].kind = policy::Stream::Kind::transactional;
   streams[1].listener = {"alerts"};
+  streams[2].name = "office";
+  streams[2].kind = policy::Stream::Kind::transactional;
+  streams[2].login = {"office-*"};
   return std::make_shared<const policy::Streams>(std::move(streams));
 }
 
@@ -202,6 +205,15 @@ TEST_CASE("what a request comes to") {
 TEST_CASE("the listener's name is the stream's") {
   Asked alerts("alerts");
   CHECK(alerts(request("gone@example.com")) == dunno);
+}
+
+TEST_CASE("who authenticated to Postfix is the stream's login") {
+  const auto by = [](std::string_view login) {
+    auto text = request("gone@example.com");
+    return Asked()(text.insert(text.size() - 1, "sasl_username=" + std::string(login) + "\n"));
+  };
+  CHECK(by("office-anna") == dunno);
+  CHECK(by("sales") == unsubscribed);
 }
 
 TEST_CASE("refusals are told to the traffic log, and nothing else is") {
