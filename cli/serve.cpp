@@ -106,9 +106,10 @@ std::expected<std::optional<Account>, int> account_to_become(const Config& confi
     return listener.tls != ListenerConfig::Tls::off && listener.certificates.empty();
   });
   if (plain != config.listeners.end()) {
-    log::error(fmt::format("listener {}: root makes no development certificate for a user: set "
-                           "certificate and key, or start as that user",
-                           plain->name));
+    log::error(
+        fmt::format("listener {}: root makes no development certificate for a user: set "
+                    "certificate and key, or start as that user",
+                    plain->name));
     return std::unexpected(exit_call);
   }
   auto account = find_account(config.user);
