@@ -74,7 +74,7 @@ struct UpstreamConfig {
   Tls tls = Tls::off;
   TlsMode tls_mode = TlsMode::starttls;
   std::filesystem::path ca;                    // PEM; empty: the system's
-  std::string tls_name;                        // of its certificate; empty: the host of `address`
+  std::string tls_name;                        // of its certificate; empty: the host connected to
   bool xclient = false;                        // tell it who the client is
   std::uint32_t connections = 100;             // at most, over all threads
   std::chrono::milliseconds idle_close{4000};  // an idle pooled connection is closed after this

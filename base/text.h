@@ -13,6 +13,7 @@ namespace postern {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 [[nodiscard]] std::string to_lower(std::string_view text);
+[[nodiscard]] std::string to_upper(std::string_view text);
 [[nodiscard]] bool equal_nocase(std::string_view a, std::string_view b);
 [[nodiscard]] bool contains_nocase(std::string_view text, std::string_view part);
 // Without blanks, tabs, CR and LF at either end.

@@ -121,7 +121,7 @@ Result<void> write_file(const std::filesystem::path& file, Write write) {
   return fail(Errc::io, fmt::format("{}: {}", file.string(), openssl_reason("not written")));
 }
 
-Result<void> make(const KeyPairFiles& files, const std::string& hostname, Time now) {
+Result<void> make(const CertificateFiles& files, const std::string& hostname, Time now) {
   ERR_clear_error();
   const PrivateKey key(EVP_EC_gen("P-256"));
   const auto certificate = key ? make_certificate(key.get(), hostname, now) : nullptr;
@@ -144,7 +144,7 @@ Result<void> make_folder(const std::filesystem::path& folder) {
 }
 
 // Why what is there is of no use; empty where it is good.
-Result<std::string> fault(const KeyPairFiles& files, Time now) {
+Result<std::string> fault(const CertificateFiles& files, Time now) {
   const auto pair = KeyPair::load(files);
   if (pair) {
     return (*pair)->expires() > now + made_anew_before
@@ -164,9 +164,9 @@ Result<void> set_aside(const std::filesystem::path& file) {
 
 }  // namespace
 
-Result<KeyPairFiles> development_certificate(const std::filesystem::path& folder,
-                                             const std::string& hostname, Time now) {
-  KeyPairFiles files{folder / "development.pem", folder / "development.key"};
+Result<CertificateFiles> development_certificate(const std::filesystem::path& folder,
+                                                 const std::string& hostname, Time now) {
+  CertificateFiles files{folder / "development.pem", folder / "development.key"};
   if (auto made = make_folder(folder); !made) return std::unexpected(made.error());
   std::error_code error;
   if (std::filesystem::exists(files.certificate, error) ||

@@ -16,7 +16,8 @@ namespace postern::certs {
 // to expire, it is set aside as *.old and made anew. The folder is made with mode 0700 where it is
 // missing, the key has mode 0600. Errc::io: the folder cannot be written, or what is in it not be
 // read.
-[[nodiscard]] Result<KeyPairFiles> development_certificate(const std::filesystem::path& folder,
-                                                           const std::string& hostname, Time now);
+[[nodiscard]] Result<CertificateFiles> development_certificate(const std::filesystem::path& folder,
+                                                               const std::string& hostname,
+                                                               Time now);
 
 }  // namespace postern::certs

@@ -131,7 +131,7 @@ Result<void> KeyPair::read_key(const std::filesystem::path& file) {
                                          file.string(), reason()));
 }
 
-Result<std::shared_ptr<const KeyPair>> KeyPair::load(const KeyPairFiles& files) {
+Result<std::shared_ptr<const KeyPair>> KeyPair::load(const CertificateFiles& files) {
   const auto certificate = resolve_credential(files.certificate);
   if (!certificate) return std::unexpected(certificate.error());
   const auto key = resolve_credential(files.key);

@@ -1,6 +1,7 @@
 // A certificate with its chain and key, read from PEM files. Immutable once loaded.
 #pragma once
 
+#include "base/config.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "certs/openssl.h"
@@ -12,12 +13,6 @@
 
 namespace postern::certs {
 
-struct KeyPairFiles {
-  std::filesystem::path certificate;  // the server's own first, then those that lead to its root
-  std::filesystem::path key;
-  friend bool operator==(const KeyPairFiles&, const KeyPairFiles&) = default;
-};
-
 // "credential:NAME" is the file NAME that systemd hands to the service (LoadCredential=, in
 // $CREDENTIALS_DIRECTORY); any other path is itself. Errc::not_found where the service was given no
 // credentials, Errc::invalid for a NAME that is none.
@@ -28,7 +23,7 @@ class KeyPair {
   // Errc::not_found; Errc::invalid: not PEM, the key is another certificate's, or OpenSSL takes
   // neither (too short a key); Errc::io: not readable, or a key that everybody may read. The text
   // names the file and what to do.
-  [[nodiscard]] static Result<std::shared_ptr<const KeyPair>> load(const KeyPairFiles& files);
+  [[nodiscard]] static Result<std::shared_ptr<const KeyPair>> load(const CertificateFiles& files);
 
   // The certificate is for that host name (RFC 6125; a wildcard stands for one whole label).
   [[nodiscard]] bool is_for(const std::string& name) const;

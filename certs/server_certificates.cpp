@@ -98,7 +98,7 @@ Result<std::shared_ptr<SSL_CTX>> context_of(const Pairs& pairs, SSL_CTX* before)
 
 }  // namespace
 
-ServerCertificates::Stamps ServerCertificates::stamps(const KeyPairFiles& files) {
+ServerCertificates::Stamps ServerCertificates::stamps(const CertificateFiles& files) {
   Stamps found;
   std::size_t place = 0;
   for (const auto* written : {&files.certificate, &files.key}) {
@@ -115,7 +115,7 @@ ServerCertificates::Stamps ServerCertificates::stamps(const KeyPairFiles& files)
 }
 
 Result<std::unique_ptr<ServerCertificates>> ServerCertificates::load(
-    std::vector<KeyPairFiles> files) {
+    std::vector<CertificateFiles> files) {
   if (files.empty()) return fail(Errc::invalid, "no certificate was named");
   std::unique_ptr<ServerCertificates> loaded(new ServerCertificates);
   for (auto& named : files) {

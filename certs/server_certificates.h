@@ -22,7 +22,7 @@ class ServerCertificates {
   // At least one pair: the first is for clients that name no host, or an unknown one. Of several
   // for the same name the client takes the one whose kind of key it likes. Errors as KeyPair's.
   [[nodiscard]] static Result<std::unique_ptr<ServerCertificates>> load(
-      std::vector<KeyPairFiles> files);
+      std::vector<CertificateFiles> files);
 
   // From any thread. Connections keep what they were made of.
   [[nodiscard]] std::shared_ptr<SSL_CTX> context() const;
@@ -41,13 +41,13 @@ class ServerCertificates {
   };
   using Stamps = std::array<std::optional<Stamp>, 2>;  // nullopt: not there
   struct Entry {
-    KeyPairFiles files;
+    CertificateFiles files;
     Stamps stamps;
     std::shared_ptr<const KeyPair> pair;
   };
 
   ServerCertificates() = default;
-  static Stamps stamps(const KeyPairFiles& files);
+  static Stamps stamps(const CertificateFiles& files);
   // False where the old pair stays.
   static bool load_anew(Entry& entry);
   [[nodiscard]] Result<void> make_context();

@@ -19,6 +19,7 @@
 #include "proxy/server.h"
 #include "web/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <expected>
@@ -60,7 +61,10 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
     log::warning("--store without --config: the [[source]] folders are left alone");
     config.sources.clear();
   }
-  if (!options.listen.empty()) config.listeners.resize(1);
+  if (!options.listen.empty()) {
+    config.listeners.resize(1);
+    config.listeners.front().socket.clear();
+  }
   if (!endpoint("--listen", options.listen, config.listeners.front().address) ||
       !endpoint("--upstream", options.upstream, config.upstream.address)) {
     return std::unexpected(exit_call);
@@ -96,6 +100,16 @@ std::expected<std::optional<Account>, int> account_to_become(const Config& confi
   if (config.user.empty()) {
     log::warning("runs as root: name a user in the configuration, as in user = \"postern\"");
     return std::nullopt;
+  }
+  // Root would make it in a folder that is the account's, where anything may lie in wait.
+  const auto plain = std::ranges::find_if(config.listeners, [](const ListenerConfig& listener) {
+    return listener.tls != ListenerConfig::Tls::off && listener.certificates.empty();
+  });
+  if (plain != config.listeners.end()) {
+    log::error(fmt::format("listener {}: root makes no development certificate for a user: set "
+                           "certificate and key, or start as that user",
+                           plain->name));
+    return std::unexpected(exit_call);
   }
   auto account = find_account(config.user);
   if (account) return *std::move(account);

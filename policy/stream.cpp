@@ -40,19 +40,19 @@ Streams::Streams(std::vector<Stream> streams) : streams_(std::move(streams)) {
   }
 }
 
-const Stream& Streams::of_envelope(const Mailbox& reverse_path, std::string_view listener) const {
+const Stream& Streams::of_envelope(const Mailbox& reverse_path, std::string_view listener,
+                                   std::string_view login) const {
   if (reverse_path.empty()) return null_sender_;
   const std::string sender = canonical(reverse_path).text;
   for (std::size_t i = 0; i < streams_.size(); ++i) {
     const Stream& stream = streams_[i];
-    if (stream.sender.empty() && stream.listener.empty()) continue;
-    const bool by_sender =
-        stream.sender.empty() || std::ranges::any_of(patterns_[i], [&](const auto& pattern) {
-          return matches_pattern(pattern, sender);
-        });
+    if (stream.sender.empty() && stream.listener.empty() && stream.login.empty()) continue;
+    const bool by_sender = stream.sender.empty() || matches_any(patterns_[i], sender);
+    const bool by_login =
+        stream.login.empty() || (!login.empty() && matches_any(stream.login, login));
     const bool by_listener = stream.listener.empty() ||
                              std::ranges::find(stream.listener, listener) != stream.listener.end();
-    if (by_sender && by_listener) return stream;
+    if (by_sender && by_listener && by_login) return stream;
   }
   return fallback();
 }
@@ -109,6 +109,11 @@ bool matches_pattern(std::string_view pattern, std::string_view sender) {
     }
   }
   return pattern.find_first_not_of('*', p) == pattern.npos;
+}
+
+bool matches_any(std::span<const std::string> patterns, std::string_view text) {
+  return std::ranges::any_of(patterns,
+                             [&](const auto& pattern) { return matches_pattern(pattern, text); });
 }
 
 bool hold_covers(const Scope& scope, const Stream& stream, const Streams& streams) {

@@ -6,6 +6,7 @@
 #include "policy/address.h"
 #include "policy/contact.h"
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,11 +22,12 @@ class Streams {
   Streams() : Streams(std::vector<Stream>{}) {}
   explicit Streams(std::vector<Stream> streams);
 
-  // By its sender and the name of the listener that it came in by: the first stream of which every
-  // one that it has matches; a stream with neither is found by its List-Id alone. The null
-  // reverse-path (the empty mailbox) is always transactional: see null_sender().
-  [[nodiscard]] const Stream& of_envelope(const Mailbox& reverse_path,
-                                          std::string_view listener) const;
+  // By its sender, the name of the listener that it came in by and who authenticated (empty:
+  // nobody): the first stream of which every one that it has matches; a stream with none of them is
+  // found by its List-Id alone. The null reverse-path (the empty mailbox) is always transactional:
+  // see null_sender().
+  [[nodiscard]] const Stream& of_envelope(const Mailbox& reverse_path, std::string_view listener,
+                                          std::string_view login = {}) const;
   // By the identifier of a message's List-Id, lower case; nullptr where no stream has it. Mail from
   // <> is not asked about.
   [[nodiscard]] const Stream* of_list_id(std::string_view list_id) const;
@@ -53,6 +55,7 @@ class Streams {
 // ASCII case-insensitive; `*` stands for any run of characters. of_envelope() asks it with
 // canonical spellings on both sides, so that a pattern may be written with U-labels or A-labels.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view sender);
+[[nodiscard]] bool matches_any(std::span<const std::string> patterns, std::string_view text);
 
 // Whether a hold of `scope` is about `stream`: its own name or a former one, all, every marketing
 // stream; and a name that is in no configuration counts for every marketing stream (the restriction

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern::proxy {
 
@@ -18,6 +19,12 @@ struct Capabilities {
   bool dsn = false;
   bool size = false;
   std::uint64_t size_limit = 0;  // octets; 0: none was named (RFC 1870 section 4)
+  bool starttls = false;
+  bool chunking = false;
+  std::vector<std::string> auth{};  // mechanisms, upper case, each once, in the server's order
+  // Names of attributes, upper case, a blank between two: "NAME ADDR LOGIN"; empty: not offered.
+  std::string xclient{};
+  std::string xforward{};
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 
   // Before the upstream was reached for the first time.
@@ -26,12 +33,19 @@ struct Capabilities {
   }
 };
 
-// A positive reply to EHLO; keywords the gate cannot carry are passed over. RFC 5321
+// A positive reply to EHLO; keywords the gate knows nothing of are passed over. RFC 5321
 // section 4.1.1.1.
 [[nodiscard]] Capabilities parse_capabilities(const wire::Reply& reply);
 
-// Our reply to EHLO. PIPELINING and ENHANCEDSTATUSCODES are the gate's own and always there.
-[[nodiscard]] wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered);
+// What is the gate's own to offer, whatever the upstream does.
+struct OwnExtensions {
+  bool starttls = false;
+  bool xforward = false;
+};
+// Our reply to EHLO. PIPELINING and ENHANCEDSTATUSCODES are the gate's own too and always there; of
+// AUTH the mechanisms of `offered`.
+[[nodiscard]] wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered,
+                                     const OwnExtensions& own);
 
 // The extensions that parameters make use of. SIZE is left out: it is a hint.
 [[nodiscard]] Capabilities needed_by(const wire::MailParameters& parameters);

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "proxy/message.h"
+#include "proxy/session.h"
+#include "proxy/tls_stream.h"
 
 #include <algorithm>
 
@@ -22,8 +24,78 @@ constexpr std::size_t idle_capacity = 512;
 // Commands are short: what is read of them at a time bounds what a client that does not read its
 // replies can cost.
 constexpr std::size_t command_read = 64UL * 1024;
+// Octets a second that a message comes at, at least, once the time for its first piece is used up.
+constexpr std::uint64_t slowest_message = 500;
+constexpr std::chrono::milliseconds least_wait{1};
+
+using Clock = std::chrono::steady_clock;
+
+std::chrono::milliseconds left(Clock::time_point begun, std::chrono::milliseconds limit) {
+  const auto used = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - begun);
+  return std::max(least_wait, limit - used);
+}
 
 }  // namespace
+
+ClientSide::ClientSide(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
+                       std::span<char> buffer, Dialogue::Rules rules, RecipientCheck& check,
+                       const SessionSettings& settings)
+    : id_(std::move(id)),
+      client_(std::move(client)),
+      peer_(peer),
+      dialogue_(std::move(rules), check),
+      buffer_(buffer),
+      timeouts_(settings.timeouts),
+      tls_(settings.tls) {}
+
+awaitable<bool> ClientSide::greet() {
+  if (tls_.mode == ListenerConfig::Tls::implicit && !co_await secure()) co_return false;
+  co_return co_await send(dialogue_.greeting().text);
+}
+
+awaitable<bool> ClientSide::start_tls() {
+  if (!pending_.empty()) {
+    log::warning(fmt::format("{} client={} sent {} octets behind STARTTLS: they are dropped", id_,
+                             to_string(peer_), pending_.size()));
+    pending_ = {};
+  }
+  co_return co_await secure();
+}
+
+awaitable<bool> ClientSide::secure() {
+  auto tls = std::make_unique<TlsStream>(std::move(client_), tls_.certificates->context(),
+                                         TlsStream::Role::server);
+  TlsStream& secured = *tls;
+  client_ = std::move(tls);
+  const auto agreed = co_await secured.handshake(timeouts_.handshake);
+  if (!agreed) {
+    log::info(
+        fmt::format("{} client={} TLS: {}", id_, to_string(peer_), printable(agreed.error().text)));
+    co_return false;
+  }
+  secured_by_ = fmt::format("{} with cipher {}", secured.protocol(), secured.cipher());
+  log::debug(fmt::format("{} TLS: {}", id_, secured_by_));
+  dialogue_.secured();
+  co_return true;
+}
+
+awaitable<Result<std::string>> ClientSide::receive_line() {
+  const auto begun = Clock::now();
+  for (;;) {
+    const auto line = wire::next_line(pending_);
+    if (line.state == wire::Line::State::complete) {
+      std::string text(line.text);
+      pending_.erase(0, line.consumed);
+      co_return text;
+    }
+    if (line.state != wire::Line::State::none) co_return fail(Errc::invalid, "not a line");
+    awaiting_command_ = true;
+    const auto got = co_await receive(left(begun, timeouts_.command), command_read);
+    awaiting_command_ = false;
+    if (!got) co_return std::unexpected(got.error());
+    pending_ += *got;
+  }
+}
 
 void ClientSide::drain() {
   draining_ = true;
@@ -41,6 +113,7 @@ Plan ClientSide::take(std::string_view octets, const Capabilities& offered) {
   } else {
     pending_.erase(0, before - input.size());
   }
+  if (!plan.replies.empty()) waiting_since_.reset();
   if (pending_.capacity() > pending_.size() + idle_capacity) pending_.shrink_to_fit();
   return plan;
 }
@@ -58,14 +131,26 @@ awaitable<Result<std::string_view>> ClientSide::receive(std::chrono::millisecond
   }
 }
 
+std::chrono::milliseconds ClientSide::patience(std::uint64_t octets,
+                                               std::chrono::steady_clock::time_point begun,
+                                               std::chrono::milliseconds limit) {
+  const std::chrono::milliseconds earned(octets * 1'000 / slowest_message);
+  return std::min(limit, left(begun, limit + earned));
+}
+
 awaitable<Result<std::string_view>> ClientSide::receive_commands() {
+  const auto now = Clock::now();
+  if (pending_.empty() || !waiting_since_) waiting_since_ = now;
   awaiting_command_ = true;
-  const auto got = co_await receive(timeouts_.command, command_read);
+  const auto got = co_await receive(left(*waiting_since_, timeouts_.command), command_read);
   awaiting_command_ = false;
   if (!got) {
     co_await farewell(got.error());
   } else if (log::enabled(log::Level::debug)) {
-    log::debug(fmt::format("{} -> {}", id_, printable(*got, 2000)));
+    // A password may be in it, in whatever pieces it comes.
+    const bool shown = !dialogue_.may_authenticate() || dialogue_.is_authenticated();
+    log::debug(shown ? fmt::format("{} -> {}", id_, printable(*got, 2000))
+                     : fmt::format("{} -> {} octets", id_, got->size()));
   }
   co_return got;
 }
@@ -100,6 +185,8 @@ std::string ClientSide::trace(Time now) const {
                         .id = id_,
                         .date = date,
                         .extended = dialogue_.extended(),
+                        .authenticated = dialogue_.is_authenticated(),
+                        .tls = secured_by_,
                         .utf8 = dialogue_.transaction()->parameters.smtputf8});
 }
 

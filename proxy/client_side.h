@@ -6,40 +6,38 @@
 #include "base/config.h"
 #include "base/network.h"
 #include "base/time.h"
+#include "certs/server_certificates.h"
 #include "proxy/capabilities.h"
 #include "proxy/dialogue.h"
+#include "proxy/served.h"
 #include "proxy/stream.h"
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace postern::proxy {
 
-class ClientSide {
+struct SessionSettings;
+
+// TLS as a listener has it.
+struct ListenerTls {
+  ListenerConfig::Tls mode = ListenerConfig::Tls::off;
+  std::shared_ptr<const certs::ServerCertificates> certificates{};  // null: none
+};
+
+class ClientSide : public Served {
  public:
-  virtual ~ClientSide() = default;
-  ClientSide(const ClientSide&) = delete;
-  ClientSide& operator=(const ClientSide&) = delete;
-
-  // Until the client leaves, a deadline passes or the session is drained.
-  [[nodiscard]] virtual boost::asio::awaitable<void> run() = 0;
-
-  // Shutting down: a transaction past DATA finishes, anything else is answered 421 4.3.2.
-  virtual void drain();
+  // A transaction past DATA finishes, anything else is answered 421 4.3.2.
+  void drain() override;
 
  protected:
   // `buffer` is the thread's; the check of a Dialogue outlives it.
   ClientSide(std::string id, std::unique_ptr<Stream> client, IpAddress peer, std::span<char> buffer,
-             Dialogue::Rules rules, RecipientCheck& check, const TimeoutConfig& timeouts)
-      : id_(std::move(id)),
-        client_(std::move(client)),
-        peer_(peer),
-        dialogue_(std::move(rules), check),
-        buffer_(buffer),
-        timeouts_(timeouts) {}
+             Dialogue::Rules rules, RecipientCheck& check, const SessionSettings& settings);
 
   // What of the octets are whole commands that can be decided together; the rest is kept.
   [[nodiscard]] Plan take(std::string_view octets, const Capabilities& offered);
@@ -47,8 +45,22 @@ class ClientSide {
   // the next co_await.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
       std::chrono::milliseconds limit, std::size_t at_most);
+  // How long the next piece of a message is waited for: whoever sends an octet now and then does not
+  // keep an upstream for ever.
+  [[nodiscard]] static std::chrono::milliseconds patience(
+      std::uint64_t octets, std::chrono::steady_clock::time_point begun,
+      std::chrono::milliseconds limit);
   // The next commands; where there are none any more, the client was told why.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands();
+  // The greeting, behind TLS where the listener begins with it. False where there is nobody to
+  // greet.
+  [[nodiscard]] boost::asio::awaitable<bool> greet();
+  // Behind the 220 to STARTTLS. What came with it is forgotten: whoever stands between could have
+  // put it there (RFC 3207 section 4.2).
+  [[nodiscard]] boost::asio::awaitable<bool> start_tls();
+  // A line of the exchange of AUTH, without its CRLF. Errc::invalid where it is too long, or holds
+  // a bare CR or LF, or NUL; otherwise as receive().
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> receive_line();
   // False where the client does not take it; logged.
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   // All of a plan's replies. False where the session is over, one reason of which is a client that
@@ -73,8 +85,14 @@ class ClientSide {
   bool draining_ = false;
 
  private:
+  [[nodiscard]] boost::asio::awaitable<bool> secure();
+
   std::span<char> buffer_;
   const TimeoutConfig& timeouts_;
+  // Since when the command is waited for of which a part is there.
+  std::optional<std::chrono::steady_clock::time_point> waiting_since_;
+  const ListenerTls& tls_;
+  std::string secured_by_;  // "TLSv1.3 with cipher ..."; empty: nothing
 };
 
 }  // namespace postern::proxy

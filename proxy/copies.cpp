@@ -40,7 +40,7 @@ Reply lost() {
 }
 
 bool is_final(const Reply& reply) {
-  return (reply.positive() || reply.transient() || reply.permanent()) && reply.code != 421 &&
+  return (reply.accepts() || reply.transient() || reply.permanent()) && reply.code != 421 &&
          reply.code != 530;
 }
 
@@ -207,7 +207,7 @@ awaitable<bool> Copies::connect(Lease& lease, bool fresh) {
   // It may have been closed, or have announced its end, since the last copy.
   if (lease && !lease->quiet()) lease.drop();
   if (lease) co_return true;
-  auto got = co_await context_.pool.acquire(fresh);
+  auto got = co_await context_.pool.acquire(context_.client, fresh);
   if (!got) {
     log::warning(fmt::format("{} upstream: {}", context_.id, got.error().text));
     co_return false;
@@ -222,6 +222,7 @@ Plan Copies::plan_of(const policy::Mailbox& reverse_path, const wire::MailParame
   // Its size is not the client's any more.
   wire::append_mail(plan.octets, reverse_path, parameters, false);
   plan.mail_end = plan.octets.size();
+  plan.forwarded = transaction_.forwarded;
   wire::append_rcpt(plan.octets, recipient.path, recipient.parameters);
   plan.forwards.push_back({Plan::Asked::rcpt, 0, plan.octets.size()});
   plan.octets += "DATA\r\n";
@@ -279,17 +280,17 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
       answers.replies.size() == plan.forwards.size() && answers.replies.back().code == 354;
   const Reply* bad = nullptr;
   bool to_recipient = false;
-  if (answers.mail && !answers.mail->positive()) bad = &*answers.mail;
+  if (answers.mail && !answers.mail->accepts()) bad = &*answers.mail;
   for (std::size_t i = 0; bad == nullptr && i < answers.replies.size(); ++i) {
     const bool is_data = plan.forwards[i].what == Plan::Asked::data;
     const Reply& reply = answers.replies[i];
     to_recipient = !is_data;
-    if (is_data ? reply.code != 354 : !reply.positive()) bad = &reply;
+    if (is_data ? reply.code != 354 : !reply.accepts()) bad = &reply;
   }
   if (bad != nullptr) {
     // It waits for data of nobody: closing ends that without a message.
     open || !is_final(*bad) ? lease.drop() : lease.give_back_open();
-    const bool good = is_final(*bad) && !bad->positive();
+    const bool good = is_final(*bad) && !bad->accepts();
     co_return Answer{
         .reply = good ? *bad : lost(), .answered = good, .to_recipient = good && to_recipient};
   }

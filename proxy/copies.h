@@ -28,7 +28,8 @@ class Copies {
  public:
   struct Context {
     Pool& pool;
-    policy::Ledger* ledger;  // null: a retry sends every copy again
+    const wire::ClientFacts* client;  // whom the upstream is told of
+    policy::Ledger* ledger;           // null: a retry sends every copy again
     Time (*clock)();
     std::span<char> buffer;  // the thread's
     std::uint32_t connections = 4;

@@ -51,6 +51,20 @@ Counts::Counts(metrics::Registry& registry, const policy::Streams& streams) : st
                                       "Return mail on its way to the original sender.",
                                       {{"result", forwarded[i]}});
   }
+  constexpr std::array authentications{"done", "refused", "deferred"};
+  for (std::size_t i = 0; i < authentications.size(); ++i) {
+    authentications_[i] =
+        &registry.counter("postern_authentications_total", "Exchanges of AUTH by how they ended.",
+                          {{"result", authentications[i]}});
+  }
+  constexpr std::array turned{"gate", "listener", "address", "proxy_header"};
+  for (std::size_t i = 0; i < turned.size(); ++i) {
+    turned_away_[i] =
+        &registry.counter("postern_connections_refused_total",
+                          "Connections of clients that were not served.", {{"limit", turned[i]}});
+  }
+  over_rate_ = &registry.counter("postern_messages_over_rate_total",
+                                 "Messages that were deferred at MAIL: too many within a minute.");
   const auto header = [&](const char* what) {
     return &registry.counter("postern_list_unsubscribe_total",
                              "Marketing messages by whose List-Unsubscribe they carry.",
@@ -119,6 +133,12 @@ void Counts::copies(CopyResult result, std::uint64_t count) const {
 void Counts::return_recipient(ReturnResult result) const {
   return_recipients_[static_cast<std::size_t>(result)]->add();
 }
+
+void Counts::authentication(const wire::Reply& reply) const {
+  authentications_[result_of(reply)]->add();
+}
+
+void Counts::turned_away(Turned why) const { turned_away_[static_cast<std::size_t>(why)]->add(); }
 
 void Counts::forwarded(Forwarded result) const {
   forwarded_[static_cast<std::size_t>(result)]->add();

@@ -36,6 +36,14 @@ class Counts {
   void return_recipient(ReturnResult result) const;
   enum class Forwarded : std::uint8_t { taken, refused, deferred };
   void forwarded(Forwarded result) const;
+  // The reply that an exchange of AUTH ended with.
+  void authentication(const wire::Reply& reply) const;
+  // A connection that was sent away: the gate, its listener or its address has too many, or the
+  // load balancer did not say whose it is.
+  enum class Turned : std::uint8_t { gate, listener, address, proxy_header };
+  void turned_away(Turned why) const;
+  // A message that was more than its sender may send in a minute.
+  void over_rate() const { over_rate_->add(); }
   void lookup(double seconds) const { lookup_->observe(seconds); }
 
  private:
@@ -55,6 +63,9 @@ class Counts {
   std::array<metrics::Counter*, 4> copies_{};
   std::array<metrics::Counter*, 4> return_recipients_{};
   std::array<metrics::Counter*, 3> forwarded_{};
+  std::array<metrics::Counter*, 3> authentications_{};  // done, refused, deferred
+  std::array<metrics::Counter*, 4> turned_away_{};
+  metrics::Counter* over_rate_ = nullptr;
   metrics::Counter* kept_ = nullptr;
   metrics::Counter* added_ = nullptr;
   metrics::Histogram* lookup_ = nullptr;

@@ -1,5 +1,6 @@
 #include "proxy/dialogue.h"
 
+#include "proxy/wire/auth.h"
 #include "proxy/wire/orcpt.h"
 
 #include <algorithm>
@@ -89,8 +90,8 @@ Reply Dialogue::greeting() const {
 
 Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
   Plan plan;
-  while (!plan.ends_session && !plan.asks_data && plan.replies.size() < max_replies &&
-         plan.reply_octets < max_reply_octets) {
+  while (!plan.ends_session && !plan.asks_data && !plan.starts_tls && !plan.auth &&
+         plan.replies.size() < max_replies && plan.reply_octets < max_reply_octets) {
     if (octets_to_drop_ > 0) {
       const auto count = std::min<std::uint64_t>(octets_to_drop_, input.size());
       input.remove_prefix(count);
@@ -146,6 +147,9 @@ bool Dialogue::depends_on_pending(const wire::Command& command, const Plan& plan
     case Verb::mail:
     case Verb::rset:
     case Verb::quit:
+    case Verb::starttls:
+    case Verb::auth:
+    case Verb::xforward:
       return true;
     default:
       return false;
@@ -192,6 +196,12 @@ std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
     case Verb::help:
       return make_reply(214, "2.0.0",
                         "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT, see RFC 5321");
+    case Verb::starttls:
+      return starttls(plan);
+    case Verb::auth:
+      return auth(command, plan);
+    case Verb::xforward:
+      return xforward(command);
     case Verb::unknown:
       break;
   }
@@ -204,11 +214,83 @@ Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabiliti
   helo_ = command.argument;
   extended_ = command.verb == Verb::ehlo;
   told_ = offered;
-  return extended_ ? ehlo_reply(rules_.hostname, offered) : make_reply(250, "", rules_.hostname);
+  if (rules_.max_size != 0) {
+    told_.size = true;
+    told_.size_limit =
+        told_.size_limit == 0 ? rules_.max_size : std::min(told_.size_limit, rules_.max_size);
+  }
+  const bool asks = may_authenticate() && !authenticated_;
+  std::erase_if(told_.auth,
+                [&](const auto& mechanism) { return !asks || !wire::can_relay(mechanism); });
+  size_is_ours_ = told_.size && !offered.size;
+  if (!extended_) return make_reply(250, "", rules_.hostname);
+  return ehlo_reply(rules_.hostname, told_,
+                    {.starttls = rules_.starttls && !secure_, .xforward = rules_.xforward});
+}
+
+void Dialogue::secured() {
+  secure_ = true;
+  extended_ = false;
+  helo_.clear();
+  forwarded_.clear();
+  told_ = {};
+  after_refused_data_ = false;
+}
+
+Reply Dialogue::starttls(Plan& plan) {
+  if (!rules_.starttls) return make_reply(502, "5.5.1", "command not implemented");
+  if (secure_) return make_reply(503, "5.5.1", "TLS is on already");
+  abandon(plan);
+  plan.starts_tls = true;
+  return make_reply(220, "2.0.0", "ready to start TLS");
+}
+
+// Its reply is that of the exchange.
+std::optional<Reply> Dialogue::auth(const wire::Command& command, Plan& plan) const {
+  if (!rules_.auth) return make_reply(502, "5.5.1", "command not implemented");
+  if (!extended_) return make_reply(503, "5.5.1", "send EHLO first");
+  if (authenticated_) return make_reply(503, "5.5.1", "already authenticated");
+  if (transaction_) return make_reply(503, "5.5.1", "not in the middle of a mail transaction");
+  if (!may_authenticate()) {
+    return make_reply(538, "5.7.11", "a password is taken under TLS only: send STARTTLS first");
+  }
+  if (std::ranges::find(told_.auth, command.argument) == told_.auth.end()) {
+    return make_reply(504, "5.5.4", "this mechanism is not offered");
+  }
+  plan.auth = command;
+  return std::nullopt;
+}
+
+Reply Dialogue::xforward(const wire::Command& command) {
+  if (!rules_.xforward) return make_reply(550, "5.7.0", "you are not authorized to say this");
+  if (transaction_) return make_reply(503, "5.5.1", "not in the middle of a mail transaction");
+  auto attributes = wire::parse_forwarded(command.argument);
+  if (!attributes) return make_reply(501, "5.5.4", attributes.error().text);
+  for (auto& attribute : *attributes) {
+    std::erase_if(forwarded_, [&](const auto& had) { return had.first == attribute.first; });
+    forwarded_.push_back(std::move(attribute));
+  }
+  return make_reply(250, "2.0.0", "Ok");
+}
+
+// What no MAIL may do here, whatever was said before.
+std::optional<Reply> Dialogue::unfit_mail(const wire::Command& command) const {
+  if (helo_.empty()) return make_reply(503, "5.5.1", "send EHLO or HELO first");
+  if (rules_.must_authenticate && !authenticated_) {
+    const bool tls_first = rules_.starttls && !may_authenticate();
+    return make_reply(
+        530, "5.7.0",
+        tls_first ? "authentication required: send STARTTLS first" : "authentication required");
+  }
+  if (!command.mail.auth.empty() && !authenticated_ && told_.auth.empty()) {
+    return make_reply(555, "5.5.4", "AUTH is not offered here");
+  }
+  return std::nullopt;
 }
 
 Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
-  if (helo_.empty()) return make_reply(503, "5.5.1", "send EHLO or HELO first");
+  if (auto unfit = unfit_mail(command)) return *std::move(unfit);
+  auto forwarded = std::exchange(forwarded_, {});
   // Some clients, refused one RCPT, never send RSET: nothing was accepted, so nothing is lost by
   // starting afresh. The old transaction goes even when this MAIL is refused: a pipelined RCPT must
   // never join it.
@@ -222,12 +304,18 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
     return make_reply(552, "5.3.4",
                       fmt::format("message size exceeds the limit of {} octets", told_.size_limit));
   }
+  if (rules_.may_send && !rules_.may_send()) {
+    return make_reply(452, "4.7.1", "too many messages within a minute, try again later");
+  }
   transaction_.emplace();
   transaction_->reverse_path = command.path;
   transaction_->parameters = command.mail;
+  // RFC 4954 section 5: who is not known here vouches for nobody.
+  if (!authenticated_) transaction_->parameters.auth.clear();
+  transaction_->forwarded = std::move(forwarded);
   transaction_->needs = needed_by(command.mail);
   // A hint: left out where the upstream does not offer SIZE.
-  transaction_->needs.size = command.mail.size && told_.size;
+  transaction_->needs.size = command.mail.size && told_.size && !size_is_ours_;
   transaction_->stream = &check_.stream_of(command.path);
   if (rules_.return_domain && !command.path.empty()) {
     transaction_->returns = check_.return_paths(command.path);
@@ -336,9 +424,11 @@ void Dialogue::forward_mail(Plan& plan, const policy::ContactRef& ref) {
     wire::append_mail(plan.octets, transaction.reverse_path, transaction.parameters, with_size);
   }
   plan.mail_end = plan.octets.size();
+  plan.forwarded = transaction.forwarded;
 }
 
 void Dialogue::abandon(Plan& plan) {
+  forwarded_.clear();
   if (transaction_ && transaction_->sent) plan.abandons = true;
   end_transaction();
 }
@@ -384,7 +474,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
   if (plan.mail_end != 0) {
     if (!answers.mail) {
       lose(answers.failure.value_or(nonsense()));
-    } else if (answers.mail->positive()) {
+    } else if (answers.mail->accepts()) {
       transaction.sent = true;
     } else if (is_refusal(*answers.mail)) {
       // RFC 5321 section 4.3.2: 552 answers no RCPT; of old it was read there as "too many
@@ -406,7 +496,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
     }
     if (!transaction.broken) {
       const bool fits = said != nullptr &&
-                        (is_refusal(*said) || (is_data ? said->code == 354 : said->positive()));
+                        (is_refusal(*said) || (is_data ? said->code == 354 : said->accepts()));
       if (!fits) lose(said == nullptr ? answers.failure.value_or(nonsense()) : nonsense());
     }
     if (is_data && transaction.accepted == 0) {
@@ -415,7 +505,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       reply = transaction.broken.value_or(nonsense());
     } else {
       reply = *said;
-      if (!is_data && said->positive()) accept(transaction, i);
+      if (!is_data && said->accepts()) accept(transaction, i);
       if (!is_data && said->permanent() && i < transaction.asked.size()) {
         check_.refused_upstream(transaction.asked[i].recipient, *transaction.stream,
                                 transaction.reverse_path, *said, true);

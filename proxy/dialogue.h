@@ -5,12 +5,14 @@
 
 #include "proxy/capabilities.h"
 #include "proxy/gatekeeper.h"
+#include "proxy/wire/client_attributes.h"
 #include "proxy/wire/command.h"
 #include "proxy/wire/reply.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,6 +57,7 @@ struct Transaction {
   // Where there is a return domain, and the sender is not <>.
   std::optional<ReturnPaths> returns;
   policy::ContactRef mail_ref{};  // of the recipient whose return address MAIL carries upstream
+  wire::ClientAttributes forwarded{};  // who the client is, as the one in front said (XFORWARD)
 };
 
 // What a batch of commands comes to before the upstream has spoken.
@@ -76,6 +79,12 @@ struct Plan {
   std::optional<std::size_t> own_data;
   bool abandons = false;  // a transaction that may be open upstream is over: RSET before the next
   bool ends_session = false;  // QUIT, or too many errors: replies, then close
+  // Its last command: once its replies are out, TLS begins; or the exchange of AUTH, which has no
+  // reply among them.
+  bool starts_tls = false;
+  std::optional<wire::Command> auth{};
+  // Goes upstream in front of MAIL, where it is taken there.
+  wire::ClientAttributes forwarded{};
 };
 
 // What came back for a plan's `octets`.
@@ -97,6 +106,14 @@ class Dialogue {
     std::uint32_t max_recipients = 1'000;
     std::uint32_t max_errors = 20;
     bool return_domain = false;  // envelope senders may become addresses of ours
+    std::uint64_t max_size = 0;  // octets of a message; 0: what the upstream says
+    bool starttls = false;       // is offered while there is no TLS
+    bool auth = false;           // clients may authenticate: under TLS, or with `auth_in_clear`
+    bool auth_in_clear = false;
+    bool must_authenticate = false;  // who does not may not relay
+    bool xforward = false;           // its word on who the client is counts
+    // Asked at each MAIL that is fit, and counts it; empty: there is no rate to keep to.
+    std::function<bool()> may_send{};
   };
   // `check` outlives the dialogue.
   Dialogue(Rules rules, RecipientCheck& check) : rules_(std::move(rules)), check_(check) {}
@@ -131,10 +148,20 @@ class Dialogue {
   void end_transaction(Ending ending);
   void end_transaction() { end_transaction(Ending{}); }
 
+  // TLS is on: what was said before it counts no more (RFC 3207 section 4.2).
+  void secured();
+  // The client authenticated (RFC 4954 section 4): the transactions to come are theirs.
+  void authenticated() { authenticated_ = true; }
+
   [[nodiscard]] const std::optional<Transaction>& transaction() const { return transaction_; }
   [[nodiscard]] const std::string& hostname() const { return rules_.hostname; }
   [[nodiscard]] const std::string& helo() const { return helo_; }
   [[nodiscard]] bool extended() const { return extended_; }
+  // RFC 4954 section 4: a password in clear only where nobody can listen.
+  [[nodiscard]] bool may_authenticate() const {
+    return rules_.auth && (secure_ || rules_.auth_in_clear);
+  }
+  [[nodiscard]] bool is_authenticated() const { return authenticated_; }
 
  private:
   [[nodiscard]] bool depends_on_pending(const wire::Command& command, const Plan& plan) const;
@@ -144,6 +171,10 @@ class Dialogue {
   [[nodiscard]] wire::Reply hello(const wire::Command& command, Plan& plan,
                                   const Capabilities& offered);
   [[nodiscard]] wire::Reply mail(const wire::Command& command, Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> unfit_mail(const wire::Command& command) const;
+  [[nodiscard]] wire::Reply starttls(Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> auth(const wire::Command& command, Plan& plan) const;
+  [[nodiscard]] wire::Reply xforward(const wire::Command& command);
   [[nodiscard]] std::optional<wire::Reply> rcpt(const wire::Command& command, Plan& plan,
                                                 const Capabilities& offered);
   [[nodiscard]] std::expected<Recipient, wire::Reply> recipient_of(const wire::Command& command,
@@ -162,8 +193,12 @@ class Dialogue {
   RecipientCheck& check_;
   std::string helo_;
   bool extended_ = false;
+  bool secure_ = false;
+  bool authenticated_ = false;
+  wire::ClientAttributes forwarded_;  // of the transaction that is to begin
   std::uint32_t errors_ = 0;
-  Capabilities told_;  // what our last reply to EHLO offered: the client may count on it
+  Capabilities told_;          // what our last reply to EHLO offered: the client may count on it
+  bool size_is_ours_ = false;  // of that, SIZE is no word of the upstream's
   bool after_refused_data_ =
       false;  // a client that did not wait for the 354 would send its message now
   std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands

@@ -11,6 +11,7 @@
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/counts.h"
+#include "proxy/recipient_lookup.h"
 #include "proxy/return_paths.h"
 #include "proxy/wire/reply.h"
 
@@ -64,7 +65,7 @@ class RecipientCheck {
 // One for each session; the reader and the scratch belong to the thread, the log to all of them.
 class Gatekeeper final : public RecipientCheck {
  public:
-  using Clock = Time (*)();
+  using Clock = RecipientLookup::Clock;
   struct Client {
     std::string session;  // its id, for the log
     IpAddress address;
@@ -73,22 +74,27 @@ class Gatekeeper final : public RecipientCheck {
     bool links = false;                    // marketing mail gets links of its recipients
     const ReturnRules* returns = nullptr;  // null: there is no return domain
     policy::ReturnContexts* contexts = nullptr;
+    bool authenticated = false;
+    std::string login{};  // who did, where that is known
   };
   Gatekeeper(Client client, policy::ContactReader& reader, policy::Findings& findings,
              std::shared_ptr<const policy::Streams> streams, Clock clock,
              policy::TrafficLog* traffic, const Counts* counts = nullptr,
              policy::Returns* returns = nullptr)
       : client_(std::move(client)),
-        reader_(reader),
-        findings_(findings),
-        streams_(std::move(streams)),
-        clock_(clock),
+        lookup_(client_.session, reader, findings, std::move(streams), clock, counts),
         traffic_(traffic),
-        counts_(counts),
         returns_(returns) {}
 
+  // From now on the client may relay.
+  void authenticated(std::string login) {
+    client_.may_relay = client_.authenticated = true;
+    client_.login = std::move(login);
+  }
+  [[nodiscard]] const std::string& login() const { return client_.login; }
+
   const policy::Stream& stream_of(const policy::Mailbox& reverse_path) override {
-    return streams_->of_envelope(reverse_path, client_.listener);
+    return lookup_.streams().of_envelope(reverse_path, client_.listener, client_.login);
   }
   bool may_edit(const policy::Stream& stream) const override;
   bool waits_for_header(const policy::Stream& stream, bool several) const override;
@@ -108,14 +114,9 @@ class Gatekeeper final : public RecipientCheck {
   void ended(policy::Passages passages) override;
 
  private:
-  [[nodiscard]] wire::Reply store_failed(const policy::Stream& stream, const Error& error) const;
   Client client_;
-  policy::ContactReader& reader_;
-  policy::Findings& findings_;
-  std::shared_ptr<const policy::Streams> streams_;
-  Clock clock_;
+  RecipientLookup lookup_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
-  const Counts* counts_;         // may be null
   policy::Returns* returns_;     // may be null: nobody asks what the upstream says of a recipient
   std::optional<policy::Passages::Passage> verdict_;
 };

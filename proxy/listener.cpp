@@ -2,11 +2,12 @@
 
 #include "base/log.h"
 #include "base/passed_sockets.h"
-#include "proxy/tcp_stream.h"
+#include "proxy/socket_stream.h"
 
-#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -63,14 +64,17 @@ error_code bind_and_listen(tcp::acceptor& acceptor, const tcp::endpoint& address
   return error;
 }
 
-IpAddress peer_address(const tcp::endpoint& endpoint) {
+IpAddress peer_address(const Acceptor::endpoint_type& endpoint) {
   IpAddress ip;
-  if (endpoint.address().is_v4()) {
-    const auto octets = endpoint.address().to_v4().to_bytes();
+  if (endpoint.protocol().family() == AF_INET) {
+    const auto* peer = reinterpret_cast<const sockaddr_in*>(endpoint.data());
     ip.octets[10] = ip.octets[11] = 0xff;
-    std::ranges::copy(octets, ip.octets.begin() + 12);
+    std::memcpy(&ip.octets[12], &peer->sin_addr, 4);
+  } else if (endpoint.protocol().family() == AF_INET6) {
+    const auto* peer = reinterpret_cast<const sockaddr_in6*>(endpoint.data());
+    std::memcpy(ip.octets.data(), &peer->sin6_addr, ip.octets.size());
   } else {
-    ip.octets = endpoint.address().to_v6().to_bytes();
+    ip.octets.back() = 1;
   }
   return ip;
 }
@@ -106,13 +110,13 @@ Result<tcp::endpoint> claim_address(const Endpoint& address) {
   return probe.local_endpoint();
 }
 
-Result<tcp::acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& address) {
+Result<Acceptor> open_acceptor(asio::io_context& context, const tcp::endpoint& address) {
   tcp::acceptor acceptor(context);
   if (const auto error = bind_and_listen(acceptor, address, true)) {
     return fail(Errc::io,
                 fmt::format("cannot listen on {}: {}", to_string(address), error.message()));
   }
-  return acceptor;
+  return Acceptor(std::move(acceptor));
 }
 
 Result<tcp::endpoint> passed_address(int descriptor) {
@@ -127,19 +131,22 @@ Result<tcp::endpoint> passed_address(int descriptor) {
   return address;
 }
 
-Result<tcp::acceptor> adopt_acceptor(asio::io_context& context, int descriptor) {
-  const auto family = listening_family(descriptor);
-  if (!family) return std::unexpected(family.error());
-  const int ours = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-  tcp::acceptor acceptor(context);
+Result<Acceptor> adopt_acceptor(asio::io_context& context, int descriptor) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  int ours = -1;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0) {
+    ours = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  }
   error_code error(ours < 0 ? errno : 0, boost::system::system_category());
-  if (!error) acceptor.assign(*family == AF_INET ? tcp::v4() : tcp::v6(), ours, error);
+  Acceptor acceptor(context);
+  if (!error) acceptor.assign({family, 0}, ours, error);
   if (!error) return acceptor;
   if (ours >= 0) ::close(ours);
-  return fail(Errc::io, fmt::format("cannot listen on a passed socket: {}", error.message()));
+  return fail(Errc::io, fmt::format("cannot listen on a socket that is open: {}", error.message()));
 }
 
-void close_acceptor(tcp::acceptor& acceptor) {
+void close_acceptor(Acceptor& acceptor) {
   if (!acceptor.is_open()) return;
   error_code error;
   const int descriptor = acceptor.release(error);
@@ -150,12 +157,11 @@ void close_acceptor(tcp::acceptor& acceptor) {
   }
 }
 
-asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlines,
-                                     Accepted accepted) {
+asio::awaitable<void> accept_clients(Acceptor& acceptor, Deadlines& deadlines, Accepted accepted) {
   constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
   const auto executor = co_await asio::this_coro::executor;
   while (acceptor.is_open()) {
-    tcp::endpoint peer;
+    Acceptor::endpoint_type peer;
     auto [error, socket] = co_await acceptor.async_accept(peer, as_values);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
@@ -164,7 +170,7 @@ asio::awaitable<void> accept_clients(tcp::acceptor& acceptor, Deadlines& deadlin
       co_await pause.async_wait(as_values);
       continue;
     }
-    accepted(std::make_unique<TcpStream>(std::move(socket), deadlines), peer_address(peer));
+    accepted(std::make_unique<SocketStream>(std::move(socket), deadlines), peer_address(peer));
   }
 }
 

@@ -71,9 +71,29 @@ bool MessageFlow::examine(std::string_view section) {
 
 MessageFlow::Output MessageFlow::feed(std::string_view input) {
   Output output;
+  if (line_ends_ && !finished()) {
+    auto piece = line_ends_->take(input);
+    normalized_ = std::move(piece.octets);
+    output = take(normalized_);
+    output.consumed = piece.consumed;
+  } else {
+    output = take(input);
+  }
+  octets_ += output.consumed;
+  return output;
+}
+
+// Of its end, the dot is none of the content, and its CRLF is allowed for before it has come.
+bool MessageFlow::too_large() const {
+  constexpr std::uint64_t line_end_octets = 2;
+  return limits_.size != 0 && scanned_ - scanner_.dots() > limits_.size + line_end_octets;
+}
+
+MessageFlow::Output MessageFlow::take(std::string_view input) {
+  Output output;
   const auto piece = scanner_.scan(input);
   output.consumed = piece.consumed;
-  octets_ += piece.consumed;
+  scanned_ += piece.consumed;
   if (scanner_.fault() != wire::DataScanner::Fault::none) {
     // It may stand behind a header section that came with it.
     if (in_header_) {
@@ -82,6 +102,8 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
       if (wire::header_end(header_, 0) != std::string_view::npos) note_campaign(header_);
     }
     refuse(550, "5.5.2", fault_text(scanner_.fault()));
+  } else if (too_large()) {
+    refuse(552, "5.3.4", fmt::format("message size exceeds the limit of {} octets", limits_.size));
   }
   if (refused_) return output;
   cr_held_ = piece.forward < piece.consumed;
@@ -129,10 +151,16 @@ MessageFlow::Output MessageFlow::feed(std::string_view input) {
 }
 
 std::string received_line(const TraceFields& fields) {
-  const std::string_view protocol = fields.utf8 ? "UTF8SMTP" : fields.extended ? "ESMTP" : "SMTP";
+  std::string protocol = fields.utf8 ? "UTF8SMTP" : fields.extended ? "ESMTP" : "SMTP";
+  // There is no name for TLS or AUTH without EHLO.
+  if (fields.utf8 || fields.extended) {
+    if (!fields.tls.empty()) protocol += 'S';
+    if (fields.authenticated) protocol += 'A';
+  }
+  const auto tls = fields.tls.empty() ? std::string() : fmt::format("\r\n\t(using {})", fields.tls);
   const bool v6 = fields.peer.find(':') != std::string_view::npos;
-  return fmt::format("Received: from {} ([{}{}])\r\n\tby {} with {} id {};\r\n\t{}\r\n",
-                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, fields.hostname,
+  return fmt::format("Received: from {} ([{}{}]){}\r\n\tby {} with {} id {};\r\n\t{}\r\n",
+                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, tls, fields.hostname,
                      protocol, fields.id, fields.date);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "proxy/wire/data.h"
+#include "proxy/wire/line_ends.h"
 #include "proxy/wire/reply.h"
 
 #include <array>
@@ -34,6 +35,8 @@ class MessageFlow {
   struct Limits {
     std::uint64_t header = 1ULL << 20U;
     std::uint32_t hops = 100;
+    std::uint64_t size = 0;        // of the message, as RFC 1870 section 3 counts; 0: none
+    bool normalize_lines = false;  // a bare LF ends a line, and goes on as CRLF
   };
   // `trace`: our Received: line with its CRLF, or empty. `campaign_header`: names of the fields
   // that name a campaign, the first that the message has counts. `editor` may be null. Both outlive
@@ -43,7 +46,9 @@ class MessageFlow {
       : trace_(std::move(trace)),
         limits_(limits),
         campaign_header_(campaign_header),
-        editor_(editor) {}
+        editor_(editor) {
+    if (limits.normalize_lines) line_ends_.emplace();
+  }
 
   struct Output {
     std::array<std::string_view, 4>
@@ -66,6 +71,8 @@ class MessageFlow {
   [[nodiscard]] std::uint64_t octets() const { return octets_; }
 
  private:
+  [[nodiscard]] Output take(std::string_view input);
+  [[nodiscard]] bool too_large() const;
   [[nodiscard]] bool examine(std::string_view section);
   void note_campaign(std::string_view section);
   void refuse(int code, std::string_view enhanced_status_code, std::string_view text);
@@ -75,7 +82,10 @@ class MessageFlow {
   std::span<const std::string> campaign_header_;
   SectionEditor* editor_;
   std::string edited_;
+  std::optional<wire::LineEnds> line_ends_;
+  std::string normalized_;  // the octets of the last feed()
   wire::DataScanner scanner_;
+  std::uint64_t scanned_ = 0;
   std::string header_;  // the header section so far, while it is incomplete
   bool in_header_ = true;
   bool cr_held_ = false;  // the last octet waits for its LF
@@ -84,8 +94,8 @@ class MessageFlow {
   std::uint64_t octets_ = 0;
 };
 
-// "Received: from helo ([192.0.2.1]) by hostname with ESMTP id ...; date", folded, with CRLF (RFC
-// 5321 section 4.4).
+// "Received: from helo ([192.0.2.1]) by hostname with ESMTPSA id ...; date", folded, with CRLF (RFC
+// 5321 section 4.4; RFC 3848 and 6531 section 4.3 for what it was sent with).
 struct TraceFields {
   std::string_view helo;
   std::string_view peer;  // the address as text
@@ -93,6 +103,8 @@ struct TraceFields {
   std::string_view id;
   std::string_view date;
   bool extended = true;
+  bool authenticated = false;
+  std::string_view tls{};  // "TLSv1.3 with cipher ..."; empty: none
   bool utf8 = false;
 };
 [[nodiscard]] std::string received_line(const TraceFields& fields);

@@ -48,8 +48,37 @@ std::unique_ptr<Upstream> Pool::pop_idle() {
   return nullptr;
 }
 
-asio::awaitable<Result<Lease>> Pool::acquire(bool fresh) {
-  const auto give_up = std::chrono::steady_clock::now() + settings_.timeouts.pool;
+std::unique_ptr<Pool> Pool::around(Lease lease) {
+  Pool& home = *lease.pool_;
+  auto settings = home.settings_;
+  settings.connections = 1;
+  auto own = std::make_unique<Pool>(home.executor_, std::move(settings), Connect());
+  own->home_ = &home;
+  own->open_ = 1;
+  own->reached_ = true;
+  own->learn(lease.upstream_->capabilities());
+  own->idle_.push_back({std::move(lease.upstream_), std::chrono::steady_clock::now()});
+  return own;
+}
+
+asio::awaitable<Result<Lease>> Pool::acquire(const wire::ClientFacts* client, bool fresh) {
+  auto lease = co_await acquire_any(fresh);
+  if (!lease || !settings_.xclient || client == nullptr || home_ != nullptr) co_return lease;
+  const bool reused = lease->reused();
+  auto known = co_await (*lease)->identify(*client);
+  if (!known && reused) {
+    // A connection that had served before may have died since: nothing was agreed on it yet.
+    lease->drop();
+    lease = co_await acquire_any(true);
+    if (!lease) co_return lease;
+    known = co_await (*lease)->identify(*client);
+  }
+  if (!known) co_return std::unexpected(std::move(known).error());
+  co_return lease;
+}
+
+asio::awaitable<Result<Lease>> Pool::acquire_any(bool fresh) {
+  const auto give_up = std::chrono::steady_clock::now() + settings_.patience;
   while (!shut_) {
     if (!fresh) {
       if (auto upstream = pop_idle()) co_return Lease(*this, std::move(upstream), true);
@@ -58,6 +87,7 @@ asio::awaitable<Result<Lease>> Pool::acquire(bool fresh) {
       idle_.pop_front();
       closed_one();
     }
+    if (is_lost()) co_return fail(Errc::closed, "the authenticated connection was lost");
     if (open_ < settings_.connections) co_return co_await connect_new();
     if (std::chrono::steady_clock::now() >= give_up) {
       co_return fail(Errc::busy, "every upstream connection is in use");
@@ -72,24 +102,19 @@ asio::awaitable<Result<Lease>> Pool::acquire(bool fresh) {
 
 asio::awaitable<Result<Lease>> Pool::connect_new() {
   ++open_;
-  auto stream = co_await connect_();
-  if (!stream) {
+  auto made = co_await connect_();
+  if (!made) {
     closed_one();
-    co_return std::unexpected(std::move(stream).error());
+    co_return std::unexpected(std::move(made).error());
   }
-  auto upstream = std::make_unique<Upstream>(*std::move(stream), settings_.timeouts);
-  if (auto opened = co_await upstream->open(settings_.hostname); !opened) {
-    upstream->close();
-    closed_one();
-    co_return std::unexpected(std::move(opened).error());
-  }
-  offered_ = upstream->capabilities();
+  auto upstream = *std::move(made);
+  learn(upstream->capabilities());
   reached_ = true;
   co_return Lease(*this, std::move(upstream), false);
 }
 
 void Pool::forget_capabilities() {
-  offered_ = Capabilities::unknown_upstream();
+  learn(Capabilities::unknown_upstream());
   reached_ = false;
   close_idle(std::chrono::steady_clock::time_point::max());  // they would be asked nothing new
 }
@@ -101,6 +126,7 @@ void Pool::take_back(std::unique_ptr<Upstream> upstream) {
 
 void Pool::closed_one() {
   --open_;
+  if (home_ != nullptr) home_->closed_one();
   wake_one();
 }
 

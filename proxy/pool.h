@@ -7,6 +7,7 @@
 #include "proxy/upstream.h"
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
@@ -48,6 +49,7 @@ class Lease {
   void drop();
 
  private:
+  friend class Pool;
   Pool* pool_ = nullptr;
   std::unique_ptr<Upstream> upstream_;
   bool reused_ = false;
@@ -56,28 +58,44 @@ class Lease {
 class Pool {
  public:
   struct Settings {
-    std::string hostname;
     std::size_t connections = 50;  // of this pool, at most
     std::chrono::milliseconds idle_close{4000};
-    TimeoutConfig timeouts;
+    std::chrono::milliseconds patience{std::chrono::seconds{30}};  // for a free connection
+    bool xclient = false;  // who the client is goes first (Upstream::identify)
+    bool local = false;    // the upstream is on this machine
   };
-  // How a stream to the upstream is made; the tests have their own.
-  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Stream>>>()>;
+  // How a connection to the upstream is made, EHLO and all; the tests have their own.
+  using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Upstream>>>()>;
 
   Pool(boost::asio::any_io_executor executor, Settings settings, Connect connect);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // A connection that is clean but for a RSET it may owe. `fresh`: never a used one. Waits up to
-  // timeouts.pool where all are out. Errc::busy where none became free: the client gets 451 4.4.1.
-  [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(bool fresh = false);
+  // This connection alone, for who authenticated on it: nobody else gets it, and it is never made
+  // anew. It counts as one of the pool that it is from until it is closed.
+  [[nodiscard]] static std::unique_ptr<Pool> around(Lease lease);
+  // Of around(): its connection is gone.
+  [[nodiscard]] bool is_lost() const { return home_ != nullptr && open_ == 0; }
+
+  // A connection that is clean but for a RSET it may owe, and on which the upstream knows of
+  // `client` where it is to be told. `fresh`: never a used one. Waits up to `patience` where all
+  // are out. Errc::busy where none became free: the client gets 451 4.4.1; Errc::unsupported where
+  // the upstream cannot be told: 451 4.3.5.
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(const wire::ClientFacts* client,
+                                                              bool fresh = false);
 
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.
   [[nodiscard]] const Capabilities& offered() const { return offered_; }
   [[nodiscard]] bool reached() const { return reached_; }
+  // A client's password may be told on that connection: nobody else can read it.
+  [[nodiscard]] bool may_carry_secrets(const Lease& lease) const {
+    return settings_.local || lease->secure();
+  }
+  // Grows whenever offered() may have changed.
+  [[nodiscard]] std::uint64_t lessons() const { return lessons_; }
   // Until it was reached: what an earlier pool learnt of the same upstream.
-  void assume(const Capabilities& offered) { offered_ = offered; }
+  void assume(const Capabilities& offered) { learn(offered); }
   // An upstream turned out to lack what it offered before: learn anew.
   void forget_capabilities();
 
@@ -95,6 +113,11 @@ class Pool {
     std::unique_ptr<Upstream> upstream;
     std::chrono::steady_clock::time_point since;
   };
+  void learn(const Capabilities& offered) {
+    offered_ = offered;
+    ++lessons_;
+  }
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire_any(bool fresh);
   void take_back(std::unique_ptr<Upstream> upstream);
   void closed_one();
   void wake_one();
@@ -108,6 +131,8 @@ class Pool {
   std::size_t open_ = 0;   // idle, out on loan and being made
   std::list<boost::asio::steady_timer*> waiting_;
   Capabilities offered_ = Capabilities::unknown_upstream();
+  std::uint64_t lessons_ = 0;
+  Pool* home_ = nullptr;  // of around()
   bool reached_ = false;
   bool shut_ = false;
 };

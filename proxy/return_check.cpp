@@ -39,6 +39,13 @@ std::optional<wire::Reply> ReturnCheck::check(const policy::Mailbox& recipient,
   return std::nullopt;
 }
 
+bool ReturnCheck::is_answer() const {
+  using Kind = policy::ReturnRecipient::Kind;
+  return std::ranges::any_of(recipients_, [](const policy::ReturnRecipient& recipient) {
+    return recipient.kind != Kind::postmaster && recipient.kind != Kind::complaints;
+  });
+}
+
 // Somebody may be guessing: one line in the log for each would be theirs to fill it with.
 wire::Reply ReturnCheck::refuse(NoReturn why, const policy::Mailbox& recipient) const {
   const bool expired = why == NoReturn::expired;

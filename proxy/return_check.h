@@ -40,6 +40,9 @@ class ReturnCheck final : public RecipientCheck {
                                    bool utf8) override;
 
   // Who was named in this transaction and taken.
+  // One of them is no address that everybody knows: a valid return address, or any at all of a
+  // peer that is trusted with them.
+  [[nodiscard]] bool is_answer() const;
   [[nodiscard]] std::vector<policy::ReturnRecipient> take_recipients() {
     return std::exchange(recipients_, {});
   }

@@ -34,8 +34,7 @@ bool ReturnRules::keeps(const policy::Mailbox& reverse_path) const {
   if (reverse_path.empty() || reverse_path.domain == domain_) return true;
   if (keep_.empty()) return false;
   const std::string sender = policy::canonical(reverse_path).text;
-  return std::ranges::any_of(
-      keep_, [&](const auto& pattern) { return policy::matches_pattern(pattern, sender); });
+  return policy::matches_any(keep_, sender);
 }
 
 bool rewrites_reverse_path(const Stream& stream, bool authenticated) {

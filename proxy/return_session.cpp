@@ -22,6 +22,8 @@ using wire::Reply;
 namespace {
 
 constexpr std::uint64_t longest_return_mail = 50ULL << 20U;
+// To addresses that anybody knows: a complaint has a message in it at most.
+constexpr std::uint64_t longest_unasked = 5ULL << 20U;
 // One report names one return address; some senders collect a few.
 constexpr std::uint32_t most_recipients = 100;
 // What the upstream took, and the client may not have read our 250 for (DESIGN.md 6).
@@ -53,12 +55,19 @@ class ReturnedAsItCame final : public CopyPlan {
 }  // namespace
 
 struct ReturnSession::Message {
-  Message(std::string trace, const LimitConfig& limits, Time now)
-      : flow(std::move(trace), {.header = limits.header, .hops = limits.hops}), arrived(now) {}
+  Message(std::string trace, const SessionSettings& settings, std::uint64_t size, Room* whole_room,
+          Time now)
+      : flow(std::move(trace), {.header = settings.limits.header,
+                                .hops = settings.limits.hops,
+                                .size = size,
+                                .normalize_lines = settings.normalize_lines}),
+        room(whole_room),
+        arrived(now) {}
   MessageFlow flow;
+  Room::Share room;
   ContentDigest digest;
   HeldMessage body;
-  std::optional<Reply> early;  // it is too large, or there is no room for it
+  std::optional<Reply> early;  // there is no room for it
   Time arrived;
   std::string said;  // once it was understood
 };
@@ -69,8 +78,11 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
     : ClientSide(std::move(id), std::move(client), peer, context.buffer,
                  {.hostname = settings->hostname,
                   .max_recipients = std::min(settings->limits.recipients, most_recipients),
-                  .max_errors = settings->limits.errors},
-                 check_, settings->timeouts),
+                  .max_errors = settings->limits.errors,
+                  .max_size = settings->listener_limits.size,
+                  .starttls = settings->tls.mode == ListenerConfig::Tls::starttls,
+                  .may_send = [this] { return may_send(context_, *settings_, {}, peer_); }},
+                 check_, *settings),
       context_(context),
       settings_(std::move(settings)),
       check_({.session = id_, .trusted = contains(settings_->trusted, peer_)},
@@ -80,7 +92,7 @@ ReturnSession::ReturnSession(std::string id, std::unique_ptr<Stream> client, IpA
 // What is passed on has to suit the upstream.
 Capabilities ReturnSession::offered() const {
   Capabilities offered{.pipelining = true, .size = true, .size_limit = longest_return_mail};
-  const auto& upstream = context_.pool.offered();
+  const auto& upstream = context_.routes.last().offered();
   const bool forward = settings_->return_mail->forward;
   offered.eight_bit_mime = !forward || upstream.eight_bit_mime;
   offered.smtputf8 = !forward || upstream.smtputf8;
@@ -88,7 +100,7 @@ Capabilities ReturnSession::offered() const {
 }
 
 awaitable<void> ReturnSession::run() {
-  bool open = co_await send(dialogue_.greeting().text);
+  bool open = co_await greet();
   while (open && !draining_) {
     Plan plan = take({}, offered());
     if (plan.replies.empty()) {
@@ -111,16 +123,20 @@ awaitable<bool> ReturnSession::serve(Plan plan) {
   Dialogue::Settled settled;
   if (!plan.forwards.empty()) settled = dialogue_.settle(plan, accept_all(plan));
   if (!co_await send_replies(plan, settled.go_ahead)) co_return false;
+  if (plan.starts_tls) co_return co_await start_tls();
   co_return !settled.go_ahead || co_await take_message();
 }
 
 awaitable<bool> ReturnSession::take_message() {
-  Message message(trace(context_.clock()), settings_->limits, context_.clock());
+  Message message(trace(context_.clock()), *settings_, most_octets(), context_.return_mail_room,
+                  context_.clock());
   std::string first = std::exchange(pending_, {});  // came behind DATA
+  const auto begun = std::chrono::steady_clock::now();
   while (!message.flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto got = co_await receive(settings_->timeouts.data_block, context_.buffer.size());
+      const auto limit = patience(message.flow.octets(), begun, settings_->timeouts.data_block);
+      const auto got = co_await receive(limit, context_.buffer.size());
       if (!got) {
         log::info(fmt::format("{} return mail cut short: {}", id_, got.error().text));
         co_await farewell(got.error());
@@ -146,18 +162,29 @@ awaitable<bool> ReturnSession::take_message() {
   co_return co_await send(reply.text);
 }
 
+// Of the message that comes now.
+std::uint64_t ReturnSession::most_octets() const {
+  const auto ours = check_.is_answer() ? longest_return_mail : longest_unasked;
+  const auto configured = settings_->listener_limits.size;
+  return configured == 0 ? ours : std::min(ours, configured);
+}
+
 void ReturnSession::keep(Message& message, std::span<const std::string_view> pieces) const {
+  const auto no_room = [&](std::string_view why) {
+    log::error(fmt::format("{} deferred: {}", id_, why));
+    message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+  };
   for (const auto piece : pieces) {
-    if (message.early || message.flow.refused()) return message.body.clear();
-    if (message.body.size() + piece.size() > longest_return_mail) {
-      message.early = make_reply(
-          552, "5.3.4",
-          fmt::format("message size exceeds the limit of {} octets", longest_return_mail));
+    if (message.early || message.flow.refused()) break;
+    if (!message.room.take(piece.size())) {
+      no_room("all return mail that comes in now is more than the gate holds");
     } else if (const auto kept = message.body.append(piece); !kept) {
-      log::error(fmt::format("{} deferred: {}", id_, kept.error().text));
-      message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
+      no_room(kept.error().text);
     }
   }
+  if (!message.early && !message.flow.refused()) return;
+  message.body.clear();
+  message.room.give_back();
 }
 
 awaitable<Reply> ReturnSession::final_reply(Message& message) {
@@ -239,7 +266,10 @@ awaitable<Reply> ReturnSession::pass_on(Message& message,
   }
   transaction.needs = needed_by(transaction.parameters);
   const ReturnedAsItCame plan(asked.reverse_path);
-  Copies copies({.pool = context_.pool,
+  const wire::ClientFacts client{
+      .address = peer_, .helo = dialogue_.helo(), .extended = dialogue_.extended(), .login = {}};
+  Copies copies({.pool = context_.routes.last(),
+                 .client = &client,
                  .ledger = context_.ledger,
                  .clock = context_.clock,
                  .buffer = context_.buffer,

@@ -31,6 +31,7 @@ class ReturnSession final : public ClientSide {
  private:
   struct Message;
   [[nodiscard]] Capabilities offered() const;
+  [[nodiscard]] std::uint64_t most_octets() const;
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   [[nodiscard]] boost::asio::awaitable<bool> take_message();
   void keep(Message& message, std::span<const std::string_view> pieces) const;

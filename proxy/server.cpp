@@ -33,8 +33,63 @@ std::uint32_t thread_count(const Config& config) {
   return std::min(wanted, config.upstream.connections);
 }
 
-std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std::size_t threads,
-                                                      metrics::Registry* registry) {
+Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstream,
+                             std::size_t threads) {
+  return {.connections = std::max<std::size_t>(1, upstream.connections / threads),
+          .idle_close = upstream.idle_close,
+          .patience = config.timeouts.pool,
+          .xclient = upstream.xclient,
+          .local =
+              is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback)};
+}
+
+// What of a listener's own is narrower than what holds for all.
+LimitConfig limits_of(LimitConfig limits, const ListenerLimits& own) {
+  if (own.recipients != 0) limits.recipients = std::min(limits.recipients, own.recipients);
+  if (own.errors != 0) limits.errors = std::min(limits.errors, own.errors);
+  return limits;
+}
+
+// A flood of return mail leaves room for whoever else is served.
+ListenerLimits listener_limits(const Config& config, const ListenerConfig& listener) {
+  auto limits = listener.limits;
+  if (listener.role == ListenerConfig::Role::return_path && limits.connections == 0) {
+    limits.connections = std::max(1U, config.limits.connections / 4);
+  }
+  return limits;
+}
+
+// Fails where the authorities of an upstream cannot be read.
+Result<WorkerSettings::Upstream> upstream_settings(const Config& config,
+                                                   const UpstreamConfig& upstream,
+                                                   Routes::Rule rule, std::size_t threads) {
+  auto connector = connector_settings(upstream, config.hostname, config.timeouts);
+  if (!connector) return std::unexpected(std::move(connector).error());
+  return WorkerSettings::Upstream{.rule = std::move(rule),
+                                  .connector = *std::move(connector),
+                                  .pool = pool_settings(config, upstream, threads)};
+}
+
+Result<std::vector<WorkerSettings::Upstream>> upstreams_of(const Config& config,
+                                                           std::size_t threads) {
+  std::vector<WorkerSettings::Upstream> upstreams;
+  for (const auto& route : config.routes) {
+    auto made = upstream_settings(config, route.upstream,
+                                  {.sender = route.sender, .login = route.login}, threads);
+    if (!made) return std::unexpected(std::move(made).error());
+    upstreams.push_back(*std::move(made));
+  }
+  auto last = upstream_settings(config, config.upstream, {}, threads);
+  if (!last) return std::unexpected(std::move(last).error());
+  upstreams.push_back(*std::move(last));
+  return upstreams;
+}
+
+Result<std::shared_ptr<const WorkerSettings>> worker_settings(
+    const Config& config, const ListenerCertificates& certificates, std::size_t threads,
+    metrics::Registry* registry) {
+  auto upstreams = upstreams_of(config, threads);
+  if (!upstreams) return std::unexpected(std::move(upstreams).error());
   auto settings = std::make_shared<WorkerSettings>();
   const auto streams = std::make_shared<const policy::Streams>(config.streams);
   std::shared_ptr<const Counts> counts;
@@ -53,10 +108,12 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
   for (const auto& listener : config.listeners) {
     const bool takes_returns = listener.role == ListenerConfig::Role::return_path;
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
-        SessionSettings{.hostname = config.hostname,
+        SessionSettings{.role = listener.role,
+                        .hostname = config.hostname,
                         .timeouts = config.timeouts,
-                        .limits = config.limits,
-                        .trusted = listener.trusted,
+                        .limits = limits_of(config.limits, listener.limits),
+                        // Who may reach a Unix socket, its mode says.
+                        .trusted = listener.socket.empty() ? listener.trusted : loopback_networks(),
                         .received_header = listener.received_header,
                         .streams = streams,
                         .listener = listener.name,
@@ -65,13 +122,18 @@ std::shared_ptr<const WorkerSettings> worker_settings(const Config& config, std:
                         .split_connections = config.upstream.split_connections,
                         .counts = counts,
                         .return_mail = takes_returns ? return_mail : nullptr,
-                        .returns = takes_returns ? nullptr : returns}));
+                        .returns = takes_returns ? nullptr : returns,
+                        .tls = {.mode = listener.tls, .certificates = certificates.of(listener)},
+                        .auth = listener.auth == ListenerConfig::Auth::passthrough,
+                        .xforward = listener.xforward,
+                        .listener_limits = listener_limits(config, listener),
+                        .proxy_protocol = listener.proxy_protocol,
+                        .normalize_lines = listener.bare_lf == ListenerConfig::BareLf::normalize}));
   }
-  settings->upstream = config.upstream.address;
-  settings->pool = {.hostname = config.hostname,
-                    .connections = std::max<std::size_t>(1, config.upstream.connections / threads),
-                    .idle_close = config.upstream.idle_close,
-                    .timeouts = config.timeouts};
+  settings->upstreams = *std::move(upstreams);
+  settings->relays = std::ranges::any_of(config.listeners, [](const auto& listener) {
+    return listener.role != ListenerConfig::Role::policy;
+  });
   return settings;
 }
 
@@ -82,7 +144,9 @@ bool keep_sockets(const Config& before, Config& now) {
   const auto wanted = std::exchange(now.listeners, before.listeners);
   bool same = wanted.size() == before.listeners.size();
   for (auto& listener : now.listeners) {
-    const auto found = std::ranges::find(wanted, listener.address, &ListenerConfig::address);
+    const auto found = std::ranges::find_if(wanted, [&](const auto& other) {
+      return other.socket == listener.socket && other.address == listener.address;
+    });
     if (found == wanted.end()) {
       same = false;
     } else {
@@ -97,28 +161,6 @@ bool overlap(const tcp::endpoint& a, const tcp::endpoint& b) {
   return a.address() == b.address() || a.address().is_unspecified() || b.address().is_unspecified();
 }
 
-// What is configured and not served yet; empty: nothing.
-std::string unserved(const Config& config) {
-  const ListenerConfig plain;
-  for (const auto& listener : config.listeners) {
-    const auto miss = [&](std::string_view key) {
-      return fmt::format("listener {}: {} is not served yet", listener.name, key);
-    };
-    if (listener.role == ListenerConfig::Role::policy) return miss("role \"policy\"");
-    if (listener.tls != plain.tls) return miss("tls");
-    if (listener.auth != plain.auth) return miss("auth");
-    if (!listener.proxy_protocol.empty()) return miss("proxy_protocol");
-    if (!listener.xforward.empty()) return miss("xforward");
-    if (listener.bare_lf != plain.bare_lf) return miss("bare_lf");
-    if (listener.limits != plain.limits) return miss("limits");
-  }
-  if (config.upstream.tls != UpstreamConfig::Tls::off) return "upstream: tls is not served yet";
-  if (!config.upstream.fallback.empty()) return "upstream: fallback is not served yet";
-  if (config.upstream.xclient) return "upstream: xclient is not served yet";
-  if (!config.routes.empty()) return "[[route]] is not served yet";
-  return {};
-}
-
 }  // namespace
 
 Server::Server(const Config& config, Hooks hooks)
@@ -128,24 +170,31 @@ Server::Server(const Config& config, Hooks hooks)
       clock_(context_),
       grace_(context_) {
   count_.limit = config.limits.connections;
+  hooks_.shared.clients = &clients_;
+  hooks_.shared.return_mail_room = &return_mail_room_;
 }
 
 Server::~Server() = default;
 
-// One that listeners are reached by: an address that every thread binds, or a descriptor that was
-// passed, and is closed when every thread has its duplicate.
+// One that every thread listens on: an address that each binds, or a descriptor that each
+// duplicates: of a Unix socket, or one that was passed and is closed when every thread has its own.
 struct Server::Socket {
-  std::size_t listener;
+  std::size_t listener = 0;
   tcp::endpoint address;
-  int passed = -1;
+  int descriptor = -1;
+  bool passed = false;
 
-  Socket(std::size_t the_listener, tcp::endpoint where, int descriptor = -1)
-      : listener(the_listener), address(std::move(where)), passed(descriptor) {}
+  Socket(std::size_t the_listener, tcp::endpoint where) : listener(the_listener), address(where) {}
+  Socket(std::size_t the_listener, int open, bool was_passed)
+      : listener(the_listener), descriptor(open), passed(was_passed) {}
   ~Socket() {
-    if (passed >= 0) ::close(passed);
+    if (passed && descriptor >= 0) ::close(descriptor);
   }
   Socket(Socket&& other) noexcept
-      : listener(other.listener), address(other.address), passed(std::exchange(other.passed, -1)) {}
+      : listener(other.listener),
+        address(other.address),
+        descriptor(std::exchange(other.descriptor, -1)),
+        passed(other.passed) {}
   Socket& operator=(Socket&&) = delete;
 };
 
@@ -155,8 +204,8 @@ Result<bool> Server::take_passed(std::size_t listener, std::vector<Socket>& sock
   const auto& name = config_.listeners[listener].name;
   const auto passed = hooks_.passed->take(name);
   for (const int descriptor : passed) {
+    sockets.emplace_back(listener, descriptor, true);
     const auto address = passed_address(descriptor);
-    sockets.emplace_back(listener, address ? *address : tcp::endpoint(), descriptor);
     if (!address) {
       return fail(address.error().code, fmt::format("the socket that systemd passes as {} {}", name,
                                                     address.error().text));
@@ -174,10 +223,20 @@ Result<std::vector<Server::Socket>> Server::open_sockets() {
     if (!passed) return std::unexpected(passed.error());
     if (*passed) continue;
     const auto& listener = config_.listeners[i];
+    if (!listener.socket.empty()) {
+      auto socket = UnixSocket::listen(listener.socket);
+      if (!socket) return std::unexpected(std::move(socket).error());
+      sockets.emplace_back(i, socket->descriptor(), false);
+      unix_sockets_.push_back(*std::move(socket));
+      listening_.push_back(
+          fmt::format("listening on unix:{} ({})", listener.socket.string(), listener.name));
+      continue;
+    }
     const auto address = claim_address(listener.address);
     if (!address) return std::unexpected(address.error());
-    const auto other = std::ranges::find_if(
-        sockets, [&](const auto& had) { return overlap(had.address, *address); });
+    const auto other = std::ranges::find_if(sockets, [&](const auto& had) {
+      return had.descriptor < 0 && overlap(had.address, *address);
+    });
     if (other != sockets.end()) {
       return fail(
           Errc::busy,
@@ -198,8 +257,8 @@ Result<void> Server::add_worker(std::shared_ptr<const WorkerSettings> settings,
       std::make_unique<Worker>(static_cast<std::uint32_t>(workers_.size()), std::move(settings),
                                hooks_.reader(), hooks_.shared, count_);
   for (const auto& socket : sockets) {
-    auto listening = socket.passed >= 0 ? worker->adopt(socket.listener, socket.passed)
-                                        : worker->listen(socket.listener, socket.address);
+    auto listening = socket.descriptor >= 0 ? worker->adopt(socket.listener, socket.descriptor)
+                                            : worker->listen(socket.listener, socket.address);
     if (!listening) return listening;
   }
   workers_.push_back(std::move(worker));
@@ -207,7 +266,6 @@ Result<void> Server::add_worker(std::shared_ptr<const WorkerSettings> settings,
 }
 
 Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks) {
-  if (const auto text = unserved(config); !text.empty()) return fail(Errc::unsupported, text);
   std::unique_ptr<Server> server(new Server(config, std::move(hooks)));
   const auto& shared = server->hooks_.shared;
   const bool can_take_returns = shared.returns != nullptr && shared.contexts != nullptr;
@@ -217,19 +275,24 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
                   fmt::format("listener {}: nobody here reads return mail", listener.name));
     }
   }
+  if (auto loaded = server->certificates_.load(config); !loaded) {
+    return std::unexpected(loaded.error());
+  }
   const auto sockets = server->open_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   const auto threads = thread_count(config);
-  const auto settings = worker_settings(config, threads, shared.metrics);
+  const auto settings = worker_settings(config, server->certificates_, threads, shared.metrics);
+  if (!settings) return std::unexpected(settings.error());
   if (auto* registry = shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");
     registry->before_scrape([&sessions, &count = server->count_] { sessions.set(count.open); });
   }
   for (std::uint32_t index = 0; index < threads; ++index) {
-    if (auto added = server->add_worker(settings, *sockets); !added) {
-      return std::unexpected(added.error());
+    if (auto added = server->add_worker(*settings, *sockets); !added) {
+      return std::unexpected(std::move(added).error());
     }
   }
+  for (auto& socket : server->unix_sockets_) socket.hand_over();
   return server;
 }
 
@@ -293,10 +356,19 @@ void Server::reload() {
         "listeners and threads come and go with a restart only; the rest of the configuration is "
         "in use");
   }
+  if (auto loaded = certificates_.load(*config); !loaded) {
+    log::error(loaded.error().text + "; the configuration stays as it was");
+    return;
+  }
+  const auto settings =
+      worker_settings(*config, certificates_, workers_.size(), hooks_.shared.metrics);
+  if (!settings) {
+    log::error(settings.error().text + "; the configuration stays as it was");
+    return;
+  }
   config_ = *std::move(config);
   count_.limit = config_.limits.connections;
-  const auto settings = worker_settings(config_, workers_.size(), hooks_.shared.metrics);
-  for (const auto& worker : workers_) worker->reload(settings);
+  for (const auto& worker : workers_) worker->reload(*settings);
   log::info("configuration read anew: new sessions use it");
 }
 
@@ -305,6 +377,7 @@ awaitable<void> Server::tick() {
     clock_.expires_after(std::chrono::seconds(1));
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
+    certificates_.look();
     auto oldest = std::chrono::steady_clock::time_point::max();
     for (const auto& worker : workers_) oldest = std::min(oldest, worker->last_tick());
     hooks_.every_second(oldest);

@@ -7,6 +7,10 @@
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
+#include "proxy/client_table.h"
+#include "proxy/listener_certificates.h"
+#include "proxy/room.h"
+#include "proxy/unix_socket.h"
 #include "proxy/worker.h"
 
 #include <chrono>
@@ -43,13 +47,14 @@ class Server {
     SharedParts shared{};
   };
 
-  // Binds every listener. Errc::busy for a port in use, Errc::invalid for a passed socket that is
-  // not a listener's, Errc::io. No thread starts before run().
+  // Binds every listener. Errc::busy for a port or socket in use, Errc::invalid for a passed socket
+  // that is not a listener's, Errc::exists, Errc::io. No thread starts before run().
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(const Config& config, Hooks hooks);
   ~Server();
 
-  // What to print: "listening on 127.0.0.1:2525 (relay)", one for each socket;
-  // "(relay, from systemd)" for one that was passed.
+  // What to print: "listening on 127.0.0.1:2525 (relay)", "listening on
+  // unix:/run/postern/policy.sock (policy)", one for each socket; "(relay, from systemd)" for one
+  // that was passed.
   [[nodiscard]] const std::vector<std::string>& listening() const { return listening_; }
 
   // Until SIGTERM or SIGINT, and then until the sessions past DATA have ended or `timeouts.drain`
@@ -71,12 +76,16 @@ class Server {
 
   Config config_;
   Hooks hooks_;
+  ListenerCertificates certificates_;
   SessionCount count_;
+  ClientTable clients_;
+  Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it
   boost::asio::steady_timer clock_;
   boost::asio::steady_timer grace_;
   std::vector<std::string> listening_;
+  std::vector<UnixSocket> unix_sockets_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t running_ = 0;
   bool draining_ = false;

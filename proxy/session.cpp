@@ -30,16 +30,47 @@ constexpr std::chrono::seconds longest_record{15};
 // Of a held message, where the upstream names no limit.
 constexpr std::uint64_t longest_held = 1ULL << 30U;
 
+// Whose octets nobody else can read without TLS.
+bool is_local(const IpAddress& peer) { return contains(loopback_networks(), peer); }
+
+Reply connection_lost() {
+  return make_reply(421, "4.4.2", "the connection to your mail server was lost, connect again");
+}
+
+Dialogue::Rules rules_of(const SessionSettings& settings, const IpAddress& peer, bool contexts,
+                         std::function<bool()> may_send) {
+  return {.hostname = settings.hostname,
+          .max_recipients = settings.limits.recipients,
+          .max_errors = settings.limits.errors,
+          .return_domain = settings.returns && contexts,
+          .max_size = settings.listener_limits.size,
+          .starttls = settings.tls.mode == ListenerConfig::Tls::starttls,
+          .auth = settings.auth,
+          .auth_in_clear = settings.auth && is_local(peer),
+          .must_authenticate = settings.auth && !contains(settings.trusted, peer),
+          .xforward = contains(settings.xforward, peer),
+          .may_send = std::move(may_send)};
+}
+
 }  // namespace
+
+bool may_send(const SessionContext& context, const SessionSettings& settings,
+              std::string_view login, const IpAddress& address) {
+  if (settings.listener_limits.messages_per_minute == 0 || context.clients == nullptr) return true;
+  const bool may = context.clients->may_send(context.listener, login, address,
+                                             settings.listener_limits.messages_per_minute,
+                                             std::chrono::steady_clock::now());
+  if (!may && settings.counts) settings.counts->over_rate();
+  return may;
+}
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
-    : ClientSide(std::move(id), std::move(client), peer, context.buffer,
-                 {.hostname = settings->hostname,
-                  .max_recipients = settings->limits.recipients,
-                  .max_errors = settings->limits.errors,
-                  .return_domain = settings->returns && context.contexts != nullptr},
-                 gatekeeper_, settings->timeouts),
+    : ClientSide(
+          std::move(id), std::move(client), peer, context.buffer,
+          rules_of(*settings, peer, context.contexts != nullptr,
+                   [this] { return may_send(context_, *settings_, gatekeeper_.login(), peer_); }),
+          gatekeeper_, *settings),
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,
@@ -52,15 +83,35 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic, settings_->counts.get(), context_.returns) {}
 
+const Capabilities& Session::offered() const {
+  return own_pool_ ? own_pool_->offered() : context_.routes.offered();
+}
+
+// Fixed where the transaction begins.
+Pool& Session::pool() {
+  if (own_pool_) return *own_pool_;
+  if (!upstream_ && dialogue_.transaction()) {
+    pool_ = &context_.routes.of_sender(dialogue_.transaction()->reverse_path);
+  }
+  return pool_ != nullptr ? *pool_ : context_.routes.last();
+}
+
+wire::ClientFacts Session::facts() const {
+  return {.address = peer_,
+          .helo = dialogue_.helo(),
+          .extended = dialogue_.extended(),
+          .login = gatekeeper_.login()};
+}
+
 void Session::drain() {
   ClientSide::drain();
   if (!awaiting_command_ && upstream_ && !relaying_) upstream_->cancel();
 }
 
 awaitable<void> Session::run() {
-  bool open = co_await send(dialogue_.greeting().text);
+  bool open = co_await greet();
   while (open && !draining_) {
-    Plan plan = take({}, context_.pool.offered());
+    Plan plan = take({}, offered());
     if (plan.replies.empty()) {
       const auto got = co_await receive_commands();
       if (!got) {
@@ -69,7 +120,7 @@ awaitable<void> Session::run() {
       }
       // The client goes on: it has read what we said.
       release_copies({});
-      plan = take(*got, context_.pool.offered());
+      plan = take(*got, offered());
     }
     if (!plan.replies.empty()) open = co_await serve(std::move(plan));
   }
@@ -88,13 +139,25 @@ awaitable<bool> Session::serve(Plan plan) {
   } else if (plan.own_data) {
     settled = dialogue_.settle(plan, {});
   }
+  if (own_pool_ && own_pool_->is_lost()) end_behind_failure(plan);
   if (!co_await send_replies(plan, settled.go_ahead)) {
     // The upstream may be waiting for data: only closing tells it that none will come.
     if (settled.go_ahead) upstream_.drop();
     co_return false;
   }
   if (settled.go_ahead) co_return co_await relay_message(settled.data_held);
+  if (plan.starts_tls) co_return co_await start_tls();
+  if (plan.auth) co_return co_await authenticate(*std::move(plan.auth));
   co_return true;
+}
+
+// The upstream knew the client by the connection that is gone: nothing can be asked of it any more.
+void Session::end_behind_failure(Plan& plan) {
+  const auto failed = std::ranges::find_if(plan.replies, &Reply::transient);
+  if (failed != plan.replies.end()) plan.replies.erase(failed, plan.replies.end());
+  plan.replies.push_back(connection_lost());
+  plan.asks_data = false;
+  plan.ends_session = true;
 }
 
 awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
@@ -160,7 +223,14 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
   if (!upstream_) {
     if (plan.mail_end == 0)
       co_return failed("4.4.2", "was lost", "lost in the middle of a transaction");
-    auto lease = co_await context_.pool.acquire(fresh);
+    const auto client = facts();
+    auto lease = co_await pool().acquire(&client, fresh);
+    if (!lease && lease.error().code == Errc::unsupported) {
+      auto answers = failed("4.3.5", {}, lease.error().text);
+      answers.failure = make_reply(
+          451, "4.3.5", "the upstream server cannot be told who the client is, try again later");
+      co_return answers;
+    }
     if (!lease) {
       const bool busy = lease.error().code == Errc::busy;
       co_return failed("4.4.1", busy ? "is busy" : "cannot be reached", lease.error().text);
@@ -170,8 +240,7 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
   }
   const auto extension = missing(upstream_->capabilities(), dialogue_.transaction()->needs);
   if (!extension.empty()) {
-    if (upstream_.reused())
-      context_.pool.forget_capabilities();  // a new one has just told what it offers
+    if (upstream_.reused()) pool().forget_capabilities();  // a new one has just told what it offers
     co_return failed("4.4.2", fmt::format("offers no {} now", extension),
                      fmt::format("offers no {} any more", extension));
   }
@@ -196,7 +265,10 @@ struct Session::Message {
       : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
              linked ? session.links() : LinkMaking{}, linked || returns ? trace : std::string()),
         flow(trace,
-             {.header = session.settings_->limits.header, .hops = session.settings_->limits.hops},
+             {.header = session.settings_->limits.header,
+              .hops = session.settings_->limits.hops,
+              .size = session.settings_->listener_limits.size,
+              .normalize_lines = session.settings_->normalize_lines},
              session.settings_->campaign_header, linked || returns ? &plan : nullptr),
         data_held(held),
         arrived(session.context_.clock()) {
@@ -225,10 +297,12 @@ awaitable<bool> Session::relay_message(bool data_held) {
   MessageFlow& flow = message.flow;
   std::string first = std::exchange(pending_, {});  // came behind DATA
   relaying_ = true;
+  const auto begun = std::chrono::steady_clock::now();
   while (!flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto got = co_await receive(settings_->timeouts.data_block, context_.buffer.size());
+      const auto limit = patience(flow.octets(), begun, settings_->timeouts.data_block);
+      const auto got = co_await receive(limit, context_.buffer.size());
       if (!got) {
         upstream_.drop();
         log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
@@ -251,8 +325,10 @@ awaitable<bool> Session::relay_message(bool data_held) {
     }
     first.clear();
   }
-  const auto reply = co_await final_reply(message);
+  auto reply = co_await final_reply(message);
   relaying_ = false;
+  const bool lost = own_pool_ && own_pool_->is_lost();
+  if (lost && reply.transient()) reply = connection_lost();
   const auto& transaction = *dialogue_.transaction();
   log::info(fmt::format("{} message stream={} from=<{}> accepted={} refused={} octets={} reply={}",
                         id_, message.plan.stream().name,
@@ -272,7 +348,7 @@ awaitable<bool> Session::relay_message(bool data_held) {
   dialogue_.end_transaction(std::move(message.ending));
   // What came before our 250 does not show that it was read.
   if (!on_record_.empty() && read_ahead()) release_copies(context_.clock() + on_record_unread);
-  co_return co_await send(reply.text);
+  co_return co_await send(reply.text) && reply.code != 421;
 }
 
 // What its return addresses stand for goes on record before anything of the message goes on.
@@ -320,7 +396,7 @@ void Session::hold(Message& message, std::span<const std::string_view> pieces) {
     message.early = make_reply(452, "4.3.1", "no room to keep the message, try again later");
     break;
   }
-  const auto named = context_.pool.offered().size_limit;
+  const auto named = offered().size_limit;
   const auto limit = named != 0 ? named : longest_held;
   if (message.body.size() > limit) {
     message.early =
@@ -376,7 +452,9 @@ awaitable<Reply> Session::final_reply(Message& message) {
   if (message.plan.holds()) co_return co_await send_copies(message);
   if (upstream_) {
     auto reply = co_await upstream_->finish();
-    if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
+    const bool refuses = reply && (reply->transient() || reply->permanent()) &&
+                         reply->code != 421 && reply->code != 530;
+    if (reply && (reply->accepts() || refuses)) {
       upstream_.give_back();
       if (settings_->counts) settings_->counts->upstream_reply(*reply);
       tell_refusal(*reply);
@@ -407,7 +485,9 @@ awaitable<Reply> Session::send_copies(Message& message) {
     log::info(fmt::format("{} client left before its message was delivered", id_));
     co_return make_reply(451, "4.4.2", "the client is gone");
   }
-  Copies copies({.pool = context_.pool,
+  const auto client = facts();
+  Copies copies({.pool = pool(),
+                 .client = &client,
                  .ledger = context_.ledger,
                  .clock = context_.clock,
                  .buffer = context_.buffer,

@@ -14,12 +14,15 @@
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/client_side.h"
+#include "proxy/client_table.h"
 #include "proxy/delivery_plan.h"
 #include "proxy/dialogue.h"
 #include "proxy/held_message.h"
 #include "proxy/message.h"
 #include "proxy/pool.h"
 #include "proxy/return_paths.h"
+#include "proxy/room.h"
+#include "proxy/routes.h"
 
 #include <chrono>
 #include <functional>
@@ -40,9 +43,10 @@ struct ReturnSettings {
 
 // What sessions of one configuration share; immutable. A reload makes a new one for new sessions.
 struct SessionSettings {
+  ListenerConfig::Role role = ListenerConfig::Role::relay;
   std::string hostname;
   TimeoutConfig timeouts;
-  LimitConfig limits;
+  LimitConfig limits;  // what of the listener's own is narrower is in here
   std::vector<Network> trusted;
   bool received_header = true;
   std::shared_ptr<const policy::Streams> streams;
@@ -53,6 +57,12 @@ struct SessionSettings {
   std::shared_ptr<const Counts> counts{};               // null: nobody counts
   std::shared_ptr<const ReturnSettings> return_mail{};  // of a listener for return mail alone
   std::shared_ptr<const ReturnRules> returns{};         // null: envelope senders stay as they are
+  ListenerTls tls{};
+  bool auth = false;                // clients may authenticate, to their upstream
+  std::vector<Network> xforward{};  // peers whose XFORWARD is believed
+  ListenerLimits listener_limits{};
+  std::vector<Network> proxy_protocol{};  // who says first whom they speak for
+  bool normalize_lines = false;           // a bare LF ends a line of a message
 };
 
 // The keys of today; from any thread. Null for as long as they are not known.
@@ -61,7 +71,7 @@ using LinkKeySource = std::function<std::shared_ptr<const policy::LinkKeys>()>;
 // What a session borrows from its thread, which outlives it.
 struct SessionContext {
   std::span<char> buffer;  // shared by the thread's sessions: never kept across a co_await
-  Pool& pool;
+  Routes& routes;
   policy::ContactReader& contacts;
   policy::Findings& findings;  // scratch for one lookup at a time
   Time (*clock)();
@@ -70,7 +80,14 @@ struct SessionContext {
   const LinkKeySource* link_keys = nullptr;  // null: no links
   policy::Returns* returns = nullptr;        // null: nobody reads return mail
   policy::ReturnContexts* contexts = nullptr;  // null: no return domain
+  ClientTable* clients = nullptr;              // null: nobody's messages are counted
+  Room* return_mail_room = nullptr;            // null: there is no end of it
+  std::size_t listener = 0;                    // its place in the configuration
 };
+
+// A message of that login, or where it is empty of that address, may begin now.
+[[nodiscard]] bool may_send(const SessionContext& context, const SessionSettings& settings,
+                            std::string_view login, const IpAddress& address);
 
 class Session final : public ClientSide {
  public:
@@ -81,7 +98,20 @@ class Session final : public ClientSide {
   void drain() override;
 
  private:
+  [[nodiscard]] const Capabilities& offered() const;
+  [[nodiscard]] Pool& pool();
+  [[nodiscard]] wire::ClientFacts facts() const;
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
+  void end_behind_failure(Plan& plan);
+  // Of AUTH (session_auth.cpp).
+  struct Exchange;
+  [[nodiscard]] boost::asio::awaitable<bool> authenticate(wire::Command command);
+  [[nodiscard]] boost::asio::awaitable<wire::Reply> relay_exchange(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_who(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> next_response(
+      Exchange& exchange, const wire::Reply& challenge);
+  [[nodiscard]] boost::asio::awaitable<bool> end_exchange(Exchange& exchange, wire::Reply reply);
   [[nodiscard]] boost::asio::awaitable<Dialogue::Settled> ask_upstream(Plan& plan);
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
   struct Message;
@@ -107,7 +137,10 @@ class Session final : public ClientSide {
   SessionContext context_;
   std::shared_ptr<const SessionSettings> settings_;
   Gatekeeper gatekeeper_;
+  std::unique_ptr<Pool> own_pool_;  // of who authenticated
+  Pool* pool_ = nullptr;            // of the transaction under way
   Lease upstream_;
+  std::uint32_t auth_failures_ = 0;
   // Of the last message: on record until the client shows that it read our 250.
   std::vector<policy::CopyKey> on_record_;
   bool relaying_ = false;  // past DATA

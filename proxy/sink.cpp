@@ -20,12 +20,14 @@ constexpr std::chrono::minutes patience{5};
 // It keeps a message in memory until it is whole.
 constexpr std::size_t max_message = 64ULL * 1024 * 1024;
 
-constexpr Capabilities offered{.pipelining = true,
-                               .eight_bit_mime = true,
-                               .smtputf8 = true,
-                               .dsn = true,
-                               .size = true,
-                               .size_limit = max_message};
+Capabilities offered() {
+  return {.pipelining = true,
+          .eight_bit_mime = true,
+          .smtputf8 = true,
+          .dsn = true,
+          .size = true,
+          .size_limit = max_message};
+}
 
 }  // namespace
 
@@ -51,7 +53,7 @@ awaitable<void> SinkSession::run() {
   bool open = co_await send(dialogue_.greeting().text);
   while (open) {
     std::string_view input = pending_;
-    auto plan = dialogue_.take(input, offered);
+    auto plan = dialogue_.take(input, offered());
     pending_.erase(0, pending_.size() - input.size());
     open = plan.replies.empty() ? co_await read_more() : co_await serve(std::move(plan));
   }

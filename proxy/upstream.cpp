@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "proxy/tls_stream.h"
 
 #include <array>
 #include <utility>
@@ -16,6 +17,8 @@ using wire::ParsedReply;
 using wire::Reply;
 
 awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
+  // For the reply as a whole: one that trickles does not keep its client waiting for ever.
+  const auto until = std::chrono::steady_clock::now() + limit;
   for (;;) {
     auto parsed = wire::parse_reply(input_);
     if (parsed.state == ParsedReply::State::complete) {
@@ -25,7 +28,10 @@ awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
     if (parsed.state == ParsedReply::State::malformed) {
       co_return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
     }
-    if (auto ready = co_await stream_->wait_readable(limit); !ready)
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return fail(Errc::timeout, "timed out");
+    if (auto ready = co_await stream_->wait_readable(left); !ready)
       co_return std::unexpected(ready.error());
     std::array<char, 4096>
         buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read_now
@@ -35,14 +41,18 @@ awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
   }
 }
 
-awaitable<Result<void>> Upstream::open(std::string hostname) {
+awaitable<Result<void>> Upstream::greet() {
   const auto greeting = co_await read_reply(timeouts_.greeting);
   if (!greeting) co_return std::unexpected(greeting.error());
-  if (greeting->code != 220) {
-    co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
-  }
-  const auto hello = fmt::format("EHLO {}\r\n", hostname);
-  if (auto sent = co_await write_all(*stream_, hello, timeouts_.greeting); !sent) co_return sent;
+  if (greeting->code == 220) co_return Result<void>{};
+  co_return fail(Errc::invalid, fmt::format("greeted with {}", printable(trim(greeting->text))));
+}
+
+awaitable<Result<void>> Upstream::hello(const std::string& hostname) {
+  // What is there already would answer EHLO.
+  if (!quiet()) co_return fail(Errc::invalid, "closed, or spoke without being asked");
+  const auto command = fmt::format("EHLO {}\r\n", hostname);
+  if (auto sent = co_await write_all(*stream_, command, timeouts_.greeting); !sent) co_return sent;
   const auto reply = co_await read_reply(timeouts_.greeting);
   if (!reply) co_return std::unexpected(reply.error());
   if (reply->code != 250) {
@@ -51,6 +61,54 @@ awaitable<Result<void>> Upstream::open(std::string hostname) {
   }
   if (!input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
   capabilities_ = parse_capabilities(*reply);
+  co_return Result<void>{};
+}
+
+awaitable<Result<void>> Upstream::open(UpstreamSettings settings) {
+  using Tls = UpstreamConfig::Tls;
+  const bool implicit =
+      settings.tls != Tls::off && settings.tls_mode == UpstreamConfig::TlsMode::implicit;
+  if (implicit) {
+    if (auto secured = co_await secure_with(settings); !secured) co_return secured;
+  }
+  if (auto greeted = co_await greet(); !greeted) co_return greeted;
+  if (auto said = co_await hello(settings.hostname); !said) co_return said;
+  if (settings.tls == Tls::off || implicit) co_return Result<void>{};
+  if (!capabilities_.starttls) {
+    if (settings.tls == Tls::opportunistic) co_return Result<void>{};
+    co_return fail(Errc::invalid, "offers no STARTTLS, and tls = \"verify\" asks for it");
+  }
+  if (auto started = co_await start_tls(settings); !started) co_return started;
+  // What was said in clear may have been anybody's (RFC 3207 section 4.2).
+  co_return co_await hello(settings.hostname);
+}
+
+awaitable<Result<void>> Upstream::start_tls(const UpstreamSettings& settings) {
+  static constexpr std::string_view command = "STARTTLS\r\n";
+  if (auto sent = co_await say(command); !sent) co_return sent;
+  const auto reply = co_await read_reply(timeouts_.command);
+  if (!reply) co_return std::unexpected(reply.error());
+  if (reply->code != 220) {
+    co_return fail(Errc::invalid,
+                   fmt::format("answered STARTTLS with {}", printable(trim(reply->text))));
+  }
+  // Put there in clear, to be read as if it came under TLS.
+  if (!input_.empty()) co_return fail(Errc::invalid, "spoke on between STARTTLS and TLS");
+  capabilities_ = {};
+  co_return co_await secure_with(settings);
+}
+
+awaitable<Result<void>> Upstream::secure_with(const UpstreamSettings& settings) {
+  auto secured = std::make_unique<TlsStream>(std::move(stream_), settings.context,
+                                             TlsStream::Role::client, settings.server_name);
+  TlsStream& tls = *secured;
+  stream_ = std::move(secured);
+  if (auto shaken = co_await tls.handshake(timeouts_.handshake); !shaken) co_return shaken;
+  secure_ = true;
+  if (log::enabled(log::Level::debug)) {
+    log::debug(
+        fmt::format("upstream {}: {} {}", settings.server_name, tls.protocol(), tls.cipher()));
+  }
   co_return Result<void>{};
 }
 
@@ -71,9 +129,73 @@ awaitable<Result<void>> Upstream::say(std::string_view commands) {
   co_return co_await write_all(*stream_, commands, timeouts_.command);
 }
 
+awaitable<Result<Reply>> Upstream::ask_one(std::string line, std::chrono::milliseconds limit) {
+  if (auto sent = co_await say(line); !sent) co_return std::unexpected(sent.error());
+  auto reply = co_await read_reply(limit);
+  if (reply && !input_.empty()) co_return fail(Errc::invalid, "more replies than commands");
+  co_return reply;
+}
+
+awaitable<Result<void>> Upstream::reset() {
+  if (!std::exchange(needs_reset_, false)) co_return Result<void>{};
+  const auto reply = co_await ask_one("RSET\r\n", timeouts_.command);
+  if (!reply) co_return std::unexpected(reply.error());
+  if (reply->code == 250) co_return Result<void>{};
+  const auto code = reply->code == 421 ? Errc::closed : Errc::invalid;
+  co_return fail(code, fmt::format("answered RSET with {}", reply->code));
+}
+
+awaitable<Result<void>> Upstream::identify(const wire::ClientFacts& client) {
+  const auto attributes = wire::xclient_attributes(client);
+  auto lines = wire::attribute_lines("XCLIENT", attributes, capabilities_.xclient);
+  if (lines.empty()) co_return fail(Errc::unsupported, "does not offer XCLIENT to us");
+  if (lines == told_of_) co_return Result<void>{};
+  if (auto clean = co_await reset(); !clean) co_return clean;
+  told_of_.clear();
+  for (const auto& line : lines) {
+    const auto reply = co_await ask_one(line, timeouts_.command);
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->code != 220 && reply->code != 250) {
+      co_return fail(Errc::invalid,
+                     fmt::format("answered XCLIENT with {}", printable(trim(reply->text))));
+    }
+  }
+  // It starts over, as if the client itself had come.
+  const bool named = is_host_name(client.helo) || client.helo.starts_with('[');
+  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]"));
+      !greeted) {
+    co_return greeted;
+  }
+  told_of_ = std::move(lines);
+  co_return Result<void>{};
+}
+
+// For the transaction to come; what is not offered is not told.
+awaitable<Result<void>> Upstream::tell_forwarded(const wire::ClientAttributes& attributes) {
+  const auto lines = wire::attribute_lines("XFORWARD", attributes, capabilities_.xforward);
+  if (lines.empty()) co_return Result<void>{};
+  // A RSET would take it back.
+  if (auto clean = co_await reset(); !clean) co_return clean;
+  for (const auto& line : lines) {
+    const auto reply = co_await ask_one(line, timeouts_.command);
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->code == 421) co_return fail(Errc::closed, "answered XFORWARD with 421");
+    if (!reply->positive()) {
+      log::warning(
+          fmt::format("the upstream does not take XFORWARD: {}", printable(trim(reply->text))));
+    }
+  }
+  co_return Result<void>{};
+}
+
 awaitable<Answers> Upstream::ask(const Plan& plan) {
   static constexpr std::string_view reset = "RSET\r\n";
   Answers answers;
+  if (!plan.forwarded.empty()) {
+    if (auto told = co_await tell_forwarded(plan.forwarded); !told) {
+      co_return lost(std::move(answers), told.error());
+    }
+  }
   const bool with_reset = std::exchange(needs_reset_, false);
   const bool pipelining = capabilities_.pipelining;
   std::string_view unsent = plan.octets;
@@ -111,7 +233,7 @@ awaitable<Answers> Upstream::ask(const Plan& plan) {
     if (!reply) co_return lost(std::move(answers), reply.error());
     answers.mail = *std::move(reply);
     // Without PIPELINING nothing has to follow a refused MAIL.
-    if (!pipelining && !answers.mail->positive()) co_return answers;
+    if (!pipelining && !answers.mail->accepts()) co_return answers;
   }
   answers.replies.reserve(plan.forwards.size());
   for (const auto& forward : plan.forwards) {

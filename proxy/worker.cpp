@@ -2,11 +2,13 @@
 
 #include "base/log.h"
 #include "base/time.h"
-#include "proxy/listener.h"
+#include "proxy/counts.h"
+#include "proxy/policy_session.h"
+#include "proxy/proxy_reader.h"
 #include "proxy/return_session.h"
-#include "proxy/tcp_stream.h"
 #include "proxy/wire/reply.h"
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <utility>
@@ -32,6 +34,18 @@ constexpr std::size_t buffer_size = 256UL * 1024;
 // How long clients wait at the start for what the upstream offers.
 constexpr std::chrono::seconds first_lesson_limit{2};
 constexpr std::chrono::seconds longest_pause{30};
+// All of it comes with the connection's first packet, or something is wrong.
+constexpr std::chrono::seconds longest_proxy_header{10};
+
+// Not where a word of SMTP in clear is no answer.
+awaitable<void> send_away(Stream& client, const SessionSettings& settings,
+                          std::string_view enhanced_status_code, std::string_view text) {
+  const bool speaks_smtp = settings.role != ListenerConfig::Role::policy &&
+                           settings.tls.mode != ListenerConfig::Tls::implicit;
+  if (!speaks_smtp) co_return;
+  const auto reply = wire::make_reply(421, enhanced_status_code, text);
+  static_cast<void>(co_await write_all(client, reply.text, std::chrono::seconds(1)));
+}
 
 }  // namespace
 
@@ -55,12 +69,27 @@ Worker::~Worker() {
 
 std::shared_ptr<Worker::Generation> Worker::make_generation(
     std::shared_ptr<const WorkerSettings> settings) {
-  auto connect = [this, endpoint = settings->upstream, limit = settings->pool.timeouts.connect] {
-    return connect_tcp(endpoint, deadlines_, limit);
-  };
-  auto pool = settings->pool;
-  return std::shared_ptr<Generation>(new Generation{
-      std::move(settings), Pool(context_.get_executor(), std::move(pool), std::move(connect))});
+  auto generation = std::make_shared<Generation>(Generation{.settings = std::move(settings)});
+  for (const auto& upstream : generation->settings->upstreams) {
+    generation->lessons.emplace_back();
+    auto& connector = generation->connectors.emplace_back(upstream.connector, deadlines_, failed_);
+    generation->routes.add(upstream.rule, context_.get_executor(), upstream.pool,
+                           [&connector] { return connector.connect(); });
+  }
+  return generation;
+}
+
+// Until they were reached: what the configuration before had learnt of the same upstreams.
+void Worker::assume_known(Generation& generation, Generation& before) {
+  const auto& had = before.settings->upstreams;
+  for (std::size_t i = 0; i < generation.settings->upstreams.size(); ++i) {
+    const auto& endpoints = generation.settings->upstreams[i].connector.endpoints;
+    const auto same = std::ranges::find_if(
+        had, [&](const auto& upstream) { return upstream.connector.endpoints == endpoints; });
+    if (same == had.end()) continue;
+    const auto place = static_cast<std::size_t>(same - had.begin());
+    generation.routes.all()[i].pool.assume(before.routes.all()[place].pool.offered());
+  }
 }
 
 Result<void> Worker::listen(std::size_t listener, const tcp::endpoint& address) {
@@ -95,7 +124,11 @@ void Worker::start(std::function<void()> finished) {
   asio::co_spawn(context_, tick(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
-  spawn(learn(generations_.back()), "upstream");
+  if (generations_.back()->settings->relays) {
+    learn_all(generations_.back());
+  } else {
+    first_lesson_.expires_after(std::chrono::seconds{0});
+  }
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   last_tick_ = Clock::now();
   thread_ = std::thread([this, finished = std::move(finished)] {
@@ -110,10 +143,8 @@ void Worker::reload(std::shared_ptr<const WorkerSettings> settings) {
     if (draining_) return;
     const auto before = generations_.back();
     generations_.push_back(make_generation(std::move(settings)));
-    if (before->settings->upstream == generations_.back()->settings->upstream) {
-      generations_.back()->pool.assume(before->pool.offered());
-    }
-    spawn(learn(generations_.back()), "upstream");
+    assume_known(*generations_.back(), *before);
+    if (generations_.back()->settings->relays) learn_all(generations_.back());
   });
 }
 
@@ -137,7 +168,9 @@ void Worker::give_up() {
 void Worker::end_if_idle() {
   if (!draining_ || !sessions_.empty()) return;
   // Nobody is served any more: a connection that is being made for later is not waited for.
-  for (const auto& generation : generations_) generation->pool.shut();
+  for (const auto& generation : generations_) {
+    for (auto& route : generation->routes.all()) route.pool.shut();
+  }
   deadlines_.expire(Clock::time_point::max());
   clock_.cancel();
 }
@@ -158,35 +191,21 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
     const std::uint32_t before = count.open++;
     ~Counted() { --count.open; }
   } counted{count_};
-  if (counted.before >= count_.limit) {
-    const auto busy = wire::make_reply(421, "4.3.2", "too many connections, try again later");
-    static_cast<void>(co_await write_all(*client, busy.text, std::chrono::seconds(1)));
-    co_return;
-  }
   const auto generation = generations_.back();
   const auto& settings = generation->settings->listeners[listener];
-  auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
-                        ++next_session_);
-  const SessionContext context{.buffer = buffer_,
-                               .pool = generation->pool,
-                               .contacts = *contacts_,
-                               .findings = findings_,
-                               .clock = &current_time,
-                               .traffic = shared_.traffic,
-                               .ledger = shared_.ledger,
-                               .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
-                               .returns = shared_.returns,
-                               .contexts = shared_.contexts};
-  std::unique_ptr<ClientSide> session;
-  if (settings->return_mail) {
-    session =
-        std::make_unique<ReturnSession>(std::move(id), std::move(client), peer, context, settings);
-  } else {
-    session = std::make_unique<Session>(std::move(id), std::move(client), peer, context, settings);
+  if (counted.before >= count_.limit) {
+    if (settings->counts) settings->counts->turned_away(Counts::Turned::gate);
+    co_return co_await send_away(*client, *settings, "4.3.2",
+                                 "too many connections, try again later");
   }
+  const auto address = co_await client_of(*client, peer, *settings);
+  if (!address) co_return;
+  const auto place = co_await admit(listener, *client, *address, *settings);
+  if (!place) co_return;
+  const auto session = make_session(*generation, listener, settings, std::move(client), *address);
   struct Registered {
     Worker& worker;
-    ClientSide* session;
+    Served* session;
     ~Registered() { worker.sessions_.erase(session); }
   } registered{*this, session.get()};
   sessions_.insert(session.get());
@@ -194,21 +213,111 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
   co_await session->run();
 }
 
-// One visit to the upstream, to learn what it offers; its connection stays for the first client.
-awaitable<void> Worker::learn(std::shared_ptr<Generation> generation) {
-  generation->learning = true;
-  auto lease = co_await generation->pool.acquire(true);
+std::unique_ptr<Served> Worker::make_session(Generation& generation, std::size_t listener,
+                                             const std::shared_ptr<const SessionSettings>& settings,
+                                             std::unique_ptr<Stream> client, IpAddress address) {
+  auto id = fmt::format("{:x}-{:x}-{:x}", current_time().time_since_epoch().count(), index_,
+                        ++next_session_);
+  const SessionContext context{.buffer = buffer_,
+                               .routes = generation.routes,
+                               .contacts = *contacts_,
+                               .findings = findings_,
+                               .clock = &current_time,
+                               .traffic = shared_.traffic,
+                               .ledger = shared_.ledger,
+                               .link_keys = shared_.link_keys ? &shared_.link_keys : nullptr,
+                               .returns = shared_.returns,
+                               .contexts = shared_.contexts,
+                               .clients = shared_.clients,
+                               .return_mail_room = shared_.return_mail_room,
+                               .listener = listener};
+  switch (settings->role) {
+    case ListenerConfig::Role::policy:
+      return std::make_unique<PolicySession>(std::move(id), std::move(client), address, context,
+                                             settings);
+    case ListenerConfig::Role::return_path:
+      return std::make_unique<ReturnSession>(std::move(id), std::move(client), address, context,
+                                             settings);
+    case ListenerConfig::Role::relay:
+      break;
+  }
+  return std::make_unique<Session>(std::move(id), std::move(client), address, context, settings);
+}
+
+// Whom the peer speaks for; nullopt where it does not say so: there is nobody to serve.
+awaitable<std::optional<IpAddress>> Worker::client_of(Stream& client, IpAddress peer,
+                                                      const SessionSettings& settings) {
+  if (!contains(settings.proxy_protocol, peer)) co_return peer;
+  const auto limit =
+      std::min<std::chrono::milliseconds>(longest_proxy_header, settings.timeouts.handshake);
+  const auto address = co_await read_proxy_header(client, peer, limit);
+  if (address) co_return *address;
+  // A load balancer may look whether the port is open, and say nothing.
+  const bool left = address.error().code == Errc::closed || draining_;
+  if (!left && settings.counts) settings.counts->turned_away(Counts::Turned::proxy_header);
+  if (!left || log::enabled(log::Level::debug)) {
+    log::warning(fmt::format("listener {}: connection of the load balancer {} closed: {}",
+                             settings.listener, to_string(peer), address.error().text));
+  }
+  co_return std::nullopt;
+}
+
+// Nullopt where there are too many already; the client was told so.
+awaitable<std::optional<ClientTable::Place>> Worker::admit(std::size_t listener, Stream& client,
+                                                           IpAddress address,
+                                                           const SessionSettings& settings) {
+  auto place = shared_.clients->enter(
+      listener, address,
+      {.connections = settings.listener_limits.connections,
+       .connections_per_address = settings.listener_limits.connections_per_address});
+  if (place) co_return *std::move(place);
+  const bool of_address = place.error() == ClientTable::Full::address;
+  if (settings.counts) {
+    settings.counts->turned_away(of_address ? Counts::Turned::address : Counts::Turned::listener);
+  }
+  co_await send_away(client, settings, of_address ? "4.7.0" : "4.3.2",
+                     of_address ? "too many connections from your address, try again later"
+                                : "too many connections, try again later");
+  co_return std::nullopt;
+}
+
+void Worker::learn_all(const std::shared_ptr<Generation>& generation) {
+  for (std::size_t i = 0; i < generation->lessons.size(); ++i) {
+    spawn(learn(generation, i), "upstream");
+  }
+}
+
+// One visit to an upstream, to learn what it offers; its connection stays for the first client.
+awaitable<void> Worker::learn(std::shared_ptr<Generation> generation, std::size_t upstream) {
+  auto& lesson = generation->lessons[upstream];
+  lesson.under_way = true;
+  auto lease = co_await generation->routes.all()[upstream].pool.acquire(nullptr, true);
   if (lease) {
     lease->give_back();
-    generation->pause = std::chrono::seconds{1};
+    lesson.pause = std::chrono::seconds{1};
   } else if (!draining_) {
-    log::warning(fmt::format("upstream {}: {}", to_string(generation->settings->upstream),
+    const auto& upstreams = generation->settings->upstreams;
+    log::warning(fmt::format("upstream {}: {}",
+                             to_string(upstreams[upstream].connector.endpoints.front()),
                              lease.error().text));
-    generation->next_lesson = Clock::now() + generation->pause;
-    generation->pause = std::min(generation->pause * 2, longest_pause);
+    lesson.next = Clock::now() + lesson.pause;
+    lesson.pause = std::min(lesson.pause * 2, longest_pause);
   }
-  generation->learning = false;
-  first_lesson_.cancel();
+  lesson.under_way = false;
+  if (++generation->lessons_ended >= generation->lessons.size()) first_lesson_.cancel();
+}
+
+void Worker::look_after(const std::shared_ptr<Generation>& generation, Clock::time_point now) {
+  auto& routes = generation->routes.all();
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    auto& pool = routes[i].pool;
+    giving_up_ ? pool.shut() : pool.close_idle(now);
+    const auto& lesson = generation->lessons[i];
+    const bool current = generation == generations_.back() && generation->settings->relays;
+    if (current && !draining_ && !pool.reached() && !lesson.under_way && now >= lesson.next) {
+      spawn(learn(generation, i), "upstream");
+    }
+  }
 }
 
 awaitable<void> Worker::tick() {
@@ -220,17 +329,10 @@ awaitable<void> Worker::tick() {
     last_tick_.store(now, std::memory_order_relaxed);
     deadlines_.expire(giving_up_ ? Clock::time_point::max() : now);
     contacts_->refresh();
-    for (const auto& generation : generations_) {
-      giving_up_ ? generation->pool.shut() : generation->pool.close_idle(now);
-    }
+    for (const auto& generation : generations_) look_after(generation, now);
     std::erase_if(generations_, [&](const auto& generation) {
       return generation != generations_.back() && generation.use_count() == 1;
     });
-    const auto& current = generations_.back();
-    if (!draining_ && !current->pool.reached() && !current->learning &&
-        now >= current->next_lesson) {
-      spawn(learn(current), "upstream");
-    }
   }
   work_.reset();
 }

@@ -1,6 +1,7 @@
 #include "proxy/wire/command.h"
 
 #include "base/text.h"
+#include "proxy/wire/auth.h"
 
 #include <algorithm>
 #include <array>
@@ -29,32 +30,12 @@ bool is_above_ascii(char c) { return static_cast<unsigned char>(c) >= 128; }
 // RFC 5321 section 4.1.2: esmtp-value.
 bool is_value_octet(char c) { return c > ' ' && c <= '~' && c != '='; }
 
-std::string to_upper(std::string_view text) {
-  std::string upper(text);
-  std::ranges::transform(upper, upper.begin(),
-                         [](char c) { return is_letter(c) ? static_cast<char>(c & ~0x20) : c; });
-  return upper;
-}
-
 // The text up to the next blank, taken off the front together with the blanks behind it.
 std::string_view take_word(std::string_view& text) {
   const std::size_t end = std::min(text.find(' '), text.size());
   const std::string_view word = text.substr(0, end);
   text.remove_prefix(std::min(text.find_first_not_of(' ', end), text.size()));
   return word;
-}
-
-// RFC 3461 section 4: printable octets but "+" and "=", or "+" and two upper-case hexadecimal
-// digits.
-bool is_xtext(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!is_value_octet(text[i])) return false;
-    if (text[i] != '+') continue;
-    if (text.size() - i < 3 || !is_upper_hex(text[i + 1]) || !is_upper_hex(text[i + 2]))
-      return false;
-    i += 2;
-  }
-  return true;
 }
 
 // RFC 5321 section 4.1.2: esmtp-keyword.
@@ -125,6 +106,11 @@ bool take_orcpt(std::string_view value, Command& command) {
   return is_address_type(value.substr(0, semicolon)) && !address.empty() && is_xtext(address);
 }
 
+bool take_auth(std::string_view value, Command& command) {
+  command.mail.auth = value;
+  return value == "<>" || (value.size() <= max_orcpt && is_xtext(value));
+}
+
 struct ParameterRule {
   std::string_view keyword;
   bool has_value;
@@ -137,6 +123,7 @@ constexpr std::array mail_rules{
     ParameterRule{"SMTPUTF8", false, take_smtputf8, "SMTPUTF8 takes no value"},
     ParameterRule{"RET", true, take_ret, "RET= takes FULL or HDRS"},
     ParameterRule{"ENVID", true, take_envid, "ENVID= takes xtext of at most 100 characters"},
+    ParameterRule{"AUTH", true, take_auth, "AUTH= takes <>, or xtext of at most 500 characters"},
 };
 constexpr std::array recipient_rules{
     ParameterRule{"NOTIFY", true, take_notify,
@@ -251,7 +238,7 @@ std::uint64_t announced_octets(std::string_view argument) {
   return error == std::errc{} ? octets : std::numeric_limits<std::uint64_t>::max();
 }
 
-enum class Argument : std::uint8_t { none, optional, needed, name, path };
+enum class Argument : std::uint8_t { none, optional, needed, name, path, auth };
 struct CommandRule {
   std::string_view word;
   Verb verb;
@@ -270,12 +257,15 @@ constexpr std::array command_rules{
     CommandRule{"VRFY", Verb::vrfy, Argument::needed, "syntax: VRFY text"},
     CommandRule{"EXPN", Verb::expn, Argument::needed, "syntax: EXPN text"},
     CommandRule{"HELP", Verb::help, Argument::optional, {}},
+    CommandRule{"STARTTLS", Verb::starttls, Argument::none, "STARTTLS takes no argument"},
+    CommandRule{"AUTH", Verb::auth, Argument::auth, "syntax: AUTH mechanism [initial-response]"},
+    CommandRule{"XFORWARD", Verb::xforward, Argument::needed, "syntax: XFORWARD attribute=value"},
 };
 
 // RFC 5321 section 4.2.4: commands that exist but are not served here get 502, words that are no
 // command 500.
-constexpr std::array<std::string_view, 9> not_served{"STARTTLS", "AUTH", "BDAT", "ETRN", "ATRN",
-                                                     "TURN",     "SEND", "SOML", "SAML"};
+constexpr std::array<std::string_view, 7> not_served{"BDAT", "ETRN", "ATRN", "TURN",
+                                                     "SEND", "SOML", "SAML"};
 
 Command wrong(Reply error) {
   Command command;
@@ -293,9 +283,21 @@ Command unserved(std::string_view word, std::string_view argument) {
   return command;
 }
 
+// RFC 4954 section 4: what the response says is the mechanism's question.
+std::optional<Reply> parse_auth(std::string_view argument, const CommandRule& rule,
+                                Command& command) {
+  command.argument = to_upper(take_word(argument));
+  command.initial_response = argument;
+  if (!is_mechanism(command.argument)) return bad_argument(rule.syntax);
+  if (argument == "=" || is_base64(argument)) return std::nullopt;
+  return make_reply(501, "5.5.2", "the initial response is not base64");
+}
+
 std::optional<Reply> parse_argument(std::string_view argument, const CommandRule& rule,
                                     Command& command) {
   switch (rule.argument) {
+    case Argument::auth:
+      return parse_auth(argument, rule, command);
     case Argument::path:
       return parse_path_command(argument, rule.verb == Verb::mail ? mail_command : rcpt_command,
                                 command);
@@ -316,6 +318,17 @@ std::optional<Reply> parse_argument(std::string_view argument, const CommandRule
 }
 
 }  // namespace
+
+bool is_xtext(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!is_value_octet(text[i])) return false;
+    if (text[i] != '+') continue;
+    if (text.size() - i < 3 || !is_upper_hex(text[i + 1]) || !is_upper_hex(text[i + 2]))
+      return false;
+    i += 2;
+  }
+  return true;
+}
 
 Command parse_command(std::string_view line) {
   // RFC 5321 section 4.1.1: "SHOULD tolerate trailing white space".
@@ -351,6 +364,7 @@ void append_mail(std::string& out, const policy::Mailbox& reverse_path,
   if (parameters.smtputf8) out += " SMTPUTF8";
   if (!parameters.ret.empty()) out.append(" RET=").append(parameters.ret);
   if (!parameters.envid.empty()) out.append(" ENVID=").append(parameters.envid);
+  if (!parameters.auth.empty()) out.append(" AUTH=").append(parameters.auth);
   out += "\r\n";
 }
 

@@ -25,12 +25,15 @@ enum class Verb : std::uint8_t {
   vrfy,
   expn,
   help,
+  starttls,
+  auth,
+  xforward,
   unknown
 };
 
 // RFC 5321 section 4.5.3.1.4 gives 512 octets as the minimum; ORCPT, ENVID and long local parts
-// need more.
-inline constexpr std::size_t max_command_line = 4096;  // CRLF included
+// need more, the initial response of AUTH as many as RFC 4954 section 4.3 says.
+inline constexpr std::size_t max_command_line = 12'288;  // CRLF included
 
 enum class Body : std::uint8_t { unspecified, seven_bit, eight_bit_mime };
 
@@ -40,6 +43,7 @@ struct MailParameters {
   bool smtputf8 = false;
   std::string ret;    // "FULL", "HDRS", or empty
   std::string envid;  // xtext as the client sent it, valid (RFC 3461 section 4.4), or empty
+  std::string auth;   // "<>", or an address as xtext (RFC 4954 section 5), or empty
 };
 struct RecipientParameters {
   std::string notify;  // upper case: "NEVER", "SUCCESS,FAILURE", ...; or empty
@@ -48,8 +52,11 @@ struct RecipientParameters {
 
 struct Command {
   Verb verb = Verb::unknown;
-  std::string argument;  // HELO, EHLO: the name; VRFY, EXPN, HELP, NOOP: the text
-  policy::Mailbox path;  // MAIL, RCPT; the empty mailbox is the null reverse-path
+  // HELO, EHLO: the name; AUTH: the mechanism, in upper case; VRFY, EXPN, HELP, NOOP, XFORWARD: the
+  // text.
+  std::string argument;
+  std::string initial_response;  // AUTH: as it came, "=" for one without octets; empty: none
+  policy::Mailbox path;          // MAIL, RCPT; the empty mailbox is the null reverse-path
   MailParameters mail;
   RecipientParameters recipient;
   // Set where the line is no valid command: the reply that the RFC has for it (500, 501, 504, 553,
@@ -73,6 +80,10 @@ void append_mail(std::string& out, const policy::Mailbox& reverse_path,
                  const MailParameters& parameters, bool with_size);
 void append_rcpt(std::string& out, const policy::Mailbox& forward_path,
                  const RecipientParameters& parameters);
+
+// RFC 3461 section 4: printable octets but "+" and "=", or "+" and two upper-case hexadecimal
+// digits.
+[[nodiscard]] bool is_xtext(std::string_view text);
 
 // A complete line in front of `input`: its text without CRLF, and what is used up.
 struct Line {

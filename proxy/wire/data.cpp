@@ -71,6 +71,7 @@ void DataScanner::take(char octet) {
       return;
     case '.':
       state_ = before == State::line_start ? State::dot : State::text;
+      if (state_ == State::dot) ++dots_;
       return;
     case '\0':
       note(Fault::nul);

@@ -28,6 +28,8 @@ class DataScanner {
 
   [[nodiscard]] bool finished() const { return finished_; }
   [[nodiscard]] Fault fault() const { return fault_; }
+  // Dots so far that are no content: of stuffing, and the final one.
+  [[nodiscard]] std::uint64_t dots() const { return dots_; }
 
  private:
   // What the octets so far end with: nothing special, CRLF (or the very start), CR, CRLF ".", CRLF
@@ -39,6 +41,7 @@ class DataScanner {
 
   State state_ = State::line_start;
   Fault fault_ = Fault::none;
+  std::uint64_t dots_ = 0;
   bool finished_ = false;
 };
 

@@ -3,19 +3,25 @@
 `answers` maps a verb (GREETING, EHLO, HELO, MAIL, RCPT, DATA, RSET, QUIT, and END for the final dot) to what it does:
 octets are sent as they are; HANG says nothing more and CLOSE hangs up; Then(octets, CLOSE) sends octets and then does
 that; Trickle(octets) sends them one by one; a function of the command's line returns any of these, or None for the usual
-answer. Whatever has no entry is answered as a plain MTA would.
+answer. Whatever has no entry is answered as a plain MTA would. Split(octets) sends them in two packets, RESET ends the
+connection with a reset, and Glue(octets) keeps them back until there is something else to be sent.
+
+fault_matrix.py overrides choose(), in_data() and took() to say these things for one envelope of many.
 """
 
 import contextlib
 import select
 import socket
+import struct
 import threading
+import time
 from dataclasses import dataclass, field
 
 from processes import wait_until
 
 HANG = object()
 CLOSE = object()
+RESET = object()
 
 EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
 
@@ -47,6 +53,17 @@ class Trickle:
     octets: bytes
 
 
+@dataclass
+class Split:
+    octets: bytes
+    at: int  # where it is cut
+
+
+@dataclass
+class Glue:
+    octets: bytes
+
+
 def once(answer, then=None):
     """`answer` the first time, `then` (None: the usual one) afterwards."""
     answers = [answer]
@@ -72,6 +89,9 @@ class Connection:
     ended: bool = False
     ahead: bool = False  # a command came before the reply to the one before
     peer: socket.socket = None
+    mail: bytes = None       # of the transaction that is open
+    recipients: list = field(default_factory=list)
+    held: bytes = b""        # replies that go out with the next
 
     def verbs(self):
         return [line.split(b" ")[0].split(b":")[0].upper().decode() for line in self.commands]
@@ -138,99 +158,130 @@ class FakeUpstream:
     def _serve(self, peer, connection):
         try:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._dialogue(peer, connection)
+            self._dialogue(connection)
         except (OSError, _Hangup):
             pass
         finally:
             peer.close()
             connection.ended = True
 
-    def _dialogue(self, peer, connection):
+    def choose(self, connection, verb, line):
+        """The answer to a command; None is the usual one."""
+        answer = self.answers.get(verb)
+        return answer(line) if callable(answer) else answer
+
+    def in_data(self, connection, octets):
+        """What is done while only `octets` of a message have come; None: more is waited for."""
+
+    def took(self, connection, message):
+        """A whole message is there; its end is answered next."""
+        self.messages.append(message)
+
+    def _dialogue(self, connection):
         buffer = b""
-        mail, recipients = None, []
-        self._answer(peer, "GREETING", b"")
+        self._answer(connection, "GREETING", b"")
         while True:
-            line, buffer = self._until(peer, connection, buffer, b"\r\n")
+            line, buffer = self._until(connection, buffer, b"\r\n")
             connection.commands.append(line)
             verb = line.split(b" ")[0].split(b":")[0].upper().decode("latin-1")
-            if buffer or (verb != "DATA" and select.select([peer], [], [], 0.02 if self._polite() else 0)[0]):
+            if buffer or (verb != "DATA" and self._more_comes(connection)):
                 connection.ahead = True
-            code = self._answer(peer, verb, line)
+            code = self._answer(connection, verb, line)
             if verb == "MAIL" and code == 250:
-                mail, recipients = line, []
+                connection.mail, connection.recipients = line, []
             elif verb == "RCPT" and code in (250, 251):
-                recipients.append(line)
+                connection.recipients.append(line)
             elif verb == "RSET" or verb == "EHLO":
-                mail, recipients = None, []
+                connection.mail, connection.recipients = None, []
             elif verb == "QUIT":
                 return
             elif verb == "DATA" and code == 354:
-                data, buffer = self._message(peer, connection, buffer)
+                data, buffer = self._message(connection, buffer)
                 if data:
-                    self.messages.append(Message(mail, recipients, data))
-                self._answer(peer, "END", data)
-                mail, recipients = None, []
+                    self.took(connection, Message(connection.mail, connection.recipients, data))
+                self._answer(connection, "END", data)
+                connection.mail, connection.recipients = None, []
 
-    def _polite(self):
-        return "PIPELINING" not in self.extensions
+    def _more_comes(self, connection):
+        waiting = select.poll()  # not select(): there may be thousands of descriptors
+        waiting.register(connection.peer, select.POLLIN)
+        return bool(waiting.poll(20 if "PIPELINING" not in self.extensions else 0))
 
-    def _message(self, peer, connection, buffer):
+    def _message(self, connection, buffer):
+        self._during(connection, b"")
         if buffer.startswith(b".\r\n"):
             return b"", buffer[3:]
         while len(buffer) < 3:
-            buffer += self._receive(peer, connection)
+            buffer += self._receive(connection)
             if buffer.startswith(b".\r\n"):
                 return b"", buffer[3:]
         pieces = bytearray(buffer)
         seen = 0
         while (end := pieces.find(b"\r\n.\r\n", max(0, seen - 4))) < 0:
+            self._during(connection, pieces)
             seen = len(pieces)
-            pieces += self._receive(peer, connection)
+            pieces += self._receive(connection)
         return bytes(pieces[:end + 2]), bytes(pieces[end + 5:])
 
-    def _until(self, peer, connection, buffer, end):
+    def _during(self, connection, octets):
+        answer = self.in_data(connection, octets)
+        if answer is not None:
+            self._do(connection, answer)
+
+    def _until(self, connection, buffer, end):
         while end not in buffer:
-            buffer += self._receive(peer, connection)
+            buffer += self._receive(connection)
         line, rest = buffer.split(end, 1)
         return line, rest
 
-    def _receive(self, peer, connection):
-        piece = peer.recv(65536)
+    def _receive(self, connection):
+        piece = connection.peer.recv(65536)
         if not piece:
             raise _Hangup
         connection.octets += piece
         return piece
 
-    def _answer(self, peer, verb, line):
-        answer = self.answers.get(verb)
-        if callable(answer):
-            answer = answer(line)
-        if answer is None:
-            answer = self._usual(verb)
-        return self._do(peer, answer)
+    def _answer(self, connection, verb, line):
+        answer = self.choose(connection, verb, line)
+        return self._do(connection, self.usual(verb) if answer is None else answer)
 
-    def _usual(self, verb):
+    def usual(self, verb):
         if verb == "EHLO":
             lines = ["upstream.test", *self.extensions]
             return b"".join(f"250{' ' if i == len(lines) - 1 else '-'}{text}\r\n".encode()
                             for i, text in enumerate(lines))
         return USUAL.get(verb, b"500 5.5.2 what?\r\n")
 
-    def _do(self, peer, answer):
+    # Does it, and returns the code of a whole reply; 0: there was none.
+    def _do(self, connection, answer):
+        peer = connection.peer
         if answer is CLOSE:
+            raise _Hangup
+        if answer is RESET:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             raise _Hangup
         if answer is HANG:
             while peer.recv(65536):
                 pass
             raise _Hangup
         if isinstance(answer, Then):
-            peer.sendall(answer.octets)
-            self._do(peer, answer.next)
-        elif isinstance(answer, Trickle):
+            self._send(connection, answer.octets)
+            self._do(connection, answer.next)
+            return 0
+        if isinstance(answer, Trickle):
             for octet in answer.octets:
-                peer.sendall(bytes([octet]))
-            return int(answer.octets[:3])
+                self._send(connection, bytes([octet]))
+        elif isinstance(answer, Split):
+            self._send(connection, answer.octets[:answer.at])
+            time.sleep(0.005)  # so that they are two packets: nothing shows that the first was read
+            self._send(connection, answer.octets[answer.at:])
+        elif isinstance(answer, Glue):
+            connection.held += answer.octets
         else:
-            peer.sendall(answer)
-            return int(answer[:3]) if answer[:3].isdigit() else 0
-        return 0
+            self._send(connection, answer)
+        octets = answer if isinstance(answer, bytes) else answer.octets
+        return int(octets[:3]) if octets[:3].isdigit() else 0
+
+    def _send(self, connection, octets):
+        connection.held, octets = b"", connection.held + octets
+        connection.peer.sendall(octets)

@@ -62,6 +62,7 @@ error       unix  -  -  n  -     -  error
 retry       unix  -  -  n  -     -  error
 virtual     unix  -  n  n  -     -  virtual
 anvil       unix  -  -  n  -     1  anvil
+tlsmgr      unix  -  -  n  1000? 1  tlsmgr
 postlog     unix-dgram n - n -   1  postlogd
 """
 
@@ -81,7 +82,8 @@ LOGGER_DEADLINE = 15  # seconds
 
 class Postfix:
     def __init__(self, directory, settings="", smtpd=SMTPD):
-        """`settings`: lines of main.cf after the usual ones. `smtpd`: the service of master.cf that listens on port 0."""
+        """`settings`: lines of main.cf after the usual ones. `smtpd`: the services of master.cf that listen on port 0, the
+        first on 127.0.0.1, others on hosts of their own (address_on())."""
         self.directory = Path(directory)
         self.mail = self.directory / "mail" / "all"
         self._settings = settings
@@ -108,7 +110,7 @@ class Postfix:
             except AssertionError:
                 self._postfix("abort", check=False)
                 self._postfix("start")
-        self.address = ("127.0.0.1", self._port())
+        self.address = self.address_on("127.0.0.1")
         return self
 
     def stop(self):
@@ -146,14 +148,15 @@ class Postfix:
         assert not check or done.returncode == 0, (
             done.stdout + done.stderr + (self.log if (self.directory / "log").exists() else ""))
 
-    def _port(self):
+    def address_on(self, host):
+        """Of the service that listens on port 0 of the host."""
         master = int((self.directory / "queue/pid/master.pid").read_text())
 
         def look():
             listed = self._run("ss", "-Hltnp").stdout
-            return re.search(rf"127\.0\.0\.1:(\d+)\s.*pid={master},", listed)
+            return re.search(rf"{re.escape(host)}:(\d+)\s.*pid={master},", listed)
 
-        return int(wait_until(look, "the port of Postfix").group(1))
+        return host, int(wait_until(look, f"the port of Postfix on {host}").group(1))
 
     @staticmethod
     def _run(*arguments):

@@ -11,7 +11,7 @@ using test::Pair;
 
 namespace {
 
-void expect_failure(const certs::KeyPairFiles& files, Errc code, const std::string& text) {
+void expect_failure(const CertificateFiles& files, Errc code, const std::string& text) {
   const auto loaded = certs::KeyPair::load(files);
   REQUIRE_FALSE(loaded);
   CHECK(loaded.error().code == code);
@@ -62,7 +62,7 @@ TEST_CASE("key pair: a key with a password, a key that is too short") {
 
 TEST_CASE("key pair: from systemd's credentials") {
   const Pair pair("one");
-  const certs::KeyPairFiles files{"credential:cert.pem", "credential:key.pem"};
+  const CertificateFiles files{"credential:cert.pem", "credential:key.pem"};
   REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
   expect_failure(files, Errc::not_found, "LoadCredential=cert.pem");
   REQUIRE(::setenv("CREDENTIALS_DIRECTORY", pair.key().parent_path().c_str(), 1) == 0);

@@ -48,7 +48,7 @@ class Pair {
   }
   [[nodiscard]] std::filesystem::path certificate() const { return folder_.path() / "cert.pem"; }
   [[nodiscard]] std::filesystem::path key() const { return folder_.path() / "key.pem"; }
-  [[nodiscard]] certs::KeyPairFiles files() const { return {certificate(), key()}; }
+  [[nodiscard]] CertificateFiles files() const { return {certificate(), key()}; }
 
  private:
   static inline int made_ = 0;

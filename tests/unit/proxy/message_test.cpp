@@ -90,6 +90,59 @@ TEST_CASE("message: a refused one is read to its end and never ended upstream") 
   }
 }
 
+TEST_CASE("message: its size is of its content, however it is cut") {
+  struct {
+    std::string_view input;
+    std::uint64_t octets;  // as RFC 1870 section 3 counts
+  } const cases[] = {
+      {".\r\n", 0},
+      {"A: b\r\n.\r\n", 6},
+      {"A: b\r\n\r\nbody\r\n.\r\n", 14},
+      {"A: b\r\n\r\n..\r\n..a\r\n.b\r\n.\r\n", 18},
+      {"\r\n.\r\n", 2},
+  };
+  for (const auto& test : cases) {
+    CAPTURE(test.input);
+    for (std::size_t cut = 0; cut <= test.input.size(); ++cut) {
+      CAPTURE(cut);
+      if (test.octets > 0) CHECK(flow(test.input, {cut}, {.size = test.octets}).refused == 0);
+      if (test.octets < 2) continue;
+      const auto over = flow(test.input, {cut}, {.size = test.octets - 1});
+      CHECK(over.refused == 552);
+      CHECK(over.finished);
+      CHECK(over.consumed == test.input.size());
+      CHECK(over.upstream.find("\r\n.\r\n") == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("message: with bare LFs ended, its fields and its end are found, however it is cut") {
+  struct {
+    std::string_view input;
+    std::string_view want;
+    int refused;
+  } const cases[] = {
+      {"A: b\n\nbody\n.\nmore\r\n.\r\nRSET\r\n",
+       "Trace: ours\r\nA: b\r\n\r\nbody\r\n..\r\nmore\r\n.\r\n", 0},
+      {".\n\r\n.\r\nRSET\r\n", "Trace: ours\r\n..\r\n\r\n.\r\n", 0},
+      {"A: b\n\nbo\rdy\r\n.\r\nRSET\r\n", "", 550},
+      {"Received: 1\nReceived: 2\n\n\r\n.\r\nRSET\r\n", "", 554},
+  };
+  for (const auto& test : cases) {
+    CAPTURE(test.input);
+    for (std::size_t first = 0; first <= test.input.size(); ++first) {
+      for (std::size_t second = first; second <= test.input.size(); ++second) {
+        const auto got = flow(test.input, {first, second}, {.hops = 1, .normalize_lines = true});
+        CHECK(got.finished);
+        CHECK(got.consumed == test.input.size() - 6);
+        CHECK(got.refused == test.refused);
+        if (test.refused == 0) CHECK(got.upstream == test.want);
+        if (test.refused != 0) CHECK(got.upstream.find("\r\n.\r\n") == std::string::npos);
+      }
+    }
+  }
+}
+
 TEST_CASE("message: an endless header section takes bounded memory and ends in a refusal") {
   proxy::MessageFlow message("", {.header = 1000});
   const std::string line = "X: " + std::string(60, 'y') + "\r\n";

@@ -279,6 +279,10 @@ std::string ehlo_lines(const Script& script) {
     lines += fmt::format("250-{}\r\n", rest.substr(0, end));
     rest = end == std::string_view::npos ? "" : rest.substr(end + 1);
   }
+  for (const auto& setting : script.settings) {
+    constexpr std::string_view name = "upstream-also ";
+    if (setting.starts_with(name)) lines += fmt::format("250-{}\r\n", setting.substr(name.size()));
+  }
   return lines + "250 HELP\r\n";
 }
 
@@ -291,6 +295,7 @@ struct Play {
   const Script& script;
   const Variation& variation;
   ScriptedReturns returns{script};
+  proxy::ClientTable clients{};
   asio::io_context context;
   Outcome outcome;
   std::size_t upstream_step = 0;
@@ -299,6 +304,13 @@ struct Play {
   void mismatch(std::string_view who, std::string_view want, std::string_view got) {
     if (outcome.mismatch.empty())
       outcome.mismatch = fmt::format("{}: want '{}', got '{}'", who, want, printable(got));
+  }
+
+  // The script itself has to say something about that command.
+  [[nodiscard]] bool expects_word(std::string_view command) const {
+    return upstream_step < script.upstream.size() &&
+           script.upstream[upstream_step].kind == Step::Kind::expect &&
+           script.upstream[upstream_step].octets == command;
   }
 
   awaitable<void> client(std::shared_ptr<End> end) {
@@ -358,7 +370,8 @@ struct Play {
         data = false;
         ended_message = true;
         ++outcome.messages_upstream;
-      } else if (!data && (got->starts_with("EHLO ") || *got == "RSET" || *got == "QUIT")) {
+      } else if (!data && (got->starts_with("EHLO ") || *got == "RSET" || *got == "QUIT") &&
+                 !expects_word(*got)) {
         end->put(got->starts_with("EHLO ") ? ehlo_lines(script) + stray(script) : "250 ok\r\n");
         continue;
       }
@@ -416,6 +429,13 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   }
   if (script.has("links")) settings->links_url = "https://unsub.example";
   if (script.has("split")) settings->split_connections = 1;
+  settings->auth = script.has("auth");
+  settings->timeouts.auth_failure = {};
+  if (script.has("xforward")) settings->xforward = loopback_networks();
+  settings->listener_limits.size = std::stoul(argument(script, "size", "0"));
+  settings->listener_limits.messages_per_minute =
+      static_cast<std::uint32_t>(std::stoul(argument(script, "per-minute", "0")));
+  settings->normalize_lines = script.has("normalize");
   settings->campaign_header = {"X-Campaign-ID", "Feedback-ID"};
   return settings;
 }
@@ -506,25 +526,37 @@ Outcome play(const Script& script, const Variation& variation) {
   KeptTraffic traffic;
   KeptRefusals refusals;
   policy::Findings findings;
-  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Stream>>> {
+  auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Upstream>>> {
     if (script.has("upstream-unreachable")) co_return fail(Errc::io, "unreachable");
     auto [to_upstream, from_upstream] = pair();
     scene.connections.push_back(std::make_shared<End>(to_upstream, from_upstream));
     asio::co_spawn(scene.context, scene.upstream(scene.connections.back()), rethrow);
-    co_return std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit);
+    auto upstream = std::make_unique<proxy::Upstream>(
+        std::make_unique<MemoryStream>(from_upstream, to_upstream, variation.write_limit),
+        TimeoutConfig{});
+    if (auto opened = co_await upstream->open({.hostname = "gate.example"}); !opened) {
+      co_return std::unexpected(std::move(opened).error());
+    }
+    co_return upstream;
   };
   {
-    proxy::Pool pool(
-        executor, {.hostname = "gate.example", .connections = 4, .idle_close = {}, .timeouts = {}},
-        connect);
+    proxy::Routes routes;
+    const proxy::Pool::Settings pool_settings{.connections = 4,
+                                              .idle_close = {},
+                                              .xclient = script.has("xclient"),
+                                              .local = !script.has("upstream-elsewhere")};
+    if (const auto login = argument(script, "route-login", ""); !login.empty()) {
+      routes.add({.sender = {}, .login = {login}}, executor, pool_settings, connect);
+    }
+    routes.add({}, executor, pool_settings, connect);
     if (!script.has("upstream-unknown")) {
       // As the gate does at its start; a refused greeting leaves it unknown.
       asio::co_spawn(
           scene.context,
           [](proxy::Pool& learning) -> awaitable<void> {
-            auto lease = co_await learning.acquire();
+            auto lease = co_await learning.acquire(nullptr);
             if (lease) lease->give_back();
-          }(pool),
+          }(routes.last()),
           rethrow);
       scene.context.poll();
       scene.context.restart();
@@ -536,16 +568,17 @@ Outcome play(const Script& script, const Variation& variation) {
     auto [to_gate, from_gate] = pair();
     proxy::Session session(
         "test", std::make_unique<MemoryStream>(to_gate, from_gate, variation.write_limit),
-        *parse_ip("127.0.0.1"),
+        *parse_ip(argument(script, "peer", "127.0.0.1")),
         {.buffer = buffer,
-         .pool = pool,
+         .routes = routes,
          .contacts = contacts,
          .findings = findings,
          .clock = &fixed_clock,
          .traffic = &traffic,
          .link_keys = &keys,
          .returns = &refusals,
-         .contexts = &scene.returns},
+         .contexts = &scene.returns,
+         .clients = &scene.clients},
         session_settings(script));
     asio::co_spawn(scene.context, session.run(), [&](std::exception_ptr failure) {
       rethrow(failure);
@@ -559,7 +592,7 @@ Outcome play(const Script& script, const Variation& variation) {
     // Whatever still waits ends here, before what it uses.
     to_gate->close();
     for (const auto& connection : scene.connections) connection->close();
-    pool.shut();
+    for (auto& route : routes.all()) route.pool.shut();
     scene.context.restart();
     scene.context.poll();
   }

@@ -21,7 +21,15 @@
 //   @ no-keys                           the keys of return addresses are not known
 //   @ links                             marketing mail gets one-click links
 //   @ split                             copies are made, one after the other
+//   @ upstream-also AUTH PLAIN LOGIN    a line more of the upstream's EHLO reply
+//   @ auth                              clients may authenticate;  @ peer 192.0.2.1   who it is
+//   @ upstream-elsewhere                it is not on this machine
+//   @ route-login *@sales.example       a route for who authenticates, to the same upstream
+//   @ xclient;  @ xforward              the upstream is told of the client; the client's word
+//   counts
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
+//   @ size 100                          octets of a message;  @ per-minute 2   messages
+//   @ normalize                         a bare LF ends a line of a message
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up

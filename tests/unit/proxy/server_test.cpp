@@ -39,6 +39,14 @@ class EmptyContacts final : public policy::ContactReader {
 
 const std::string closed = "(closed)";
 
+ListenerConfig listener(std::string name, Endpoint address, std::vector<Network> trusted) {
+  ListenerConfig config;
+  config.name = std::move(name);
+  config.address = std::move(address);
+  config.trusted = std::move(trusted);
+  return config;
+}
+
 // A blocking line reader and writer.
 class Peer {
  public:
@@ -118,6 +126,7 @@ Config config_before(const TakingUpstream& upstream) {
   return config;
 }
 
+// One that trusts nobody.
 // A server on a thread of its own; SIGHUP gives it the configuration `reloaded`, named
 // "reloaded.example".
 struct Running {
@@ -237,9 +246,8 @@ TEST_CASE(
     "server: a reload gives each socket the trust of its own address, wherever its table stands") {
   TakingUpstream upstream;
   auto config = config_before(upstream);
-  const ListenerConfig strangers{.name = "strangers", .address = {"127.0.0.1", 0}, .trusted = {}};
-  const ListenerConfig inside{
-      .name = "inside", .address = {"127.0.0.2", 0}, .trusted = loopback_networks()};
+  const auto strangers = listener("strangers", {"127.0.0.1", 0}, {});
+  const auto inside = listener("inside", {"127.0.0.2", 0}, loopback_networks());
   config.listeners = {strangers, inside};
   auto swapped = config;
   swapped.listeners = {inside, strangers};
@@ -276,8 +284,8 @@ TEST_CASE("server: listeners that would share connections are refused") {
     const tcp::acceptor free_port(context, {asio::ip::address_v4::loopback(), 0});
     port = free_port.local_endpoint().port();
   }
-  config.listeners = {ListenerConfig{.name = "one", .address = {"0.0.0.0", port}, .trusted = {}},
-                      ListenerConfig{.name = "two", .address = {"127.0.0.1", port}, .trusted = {}}};
+  config.listeners = {listener("one", {"0.0.0.0", port}, {}),
+                      listener("two", {"127.0.0.1", port}, {})};
   CHECK(refusal_to_listen(config) == Errc::busy);
 }
 

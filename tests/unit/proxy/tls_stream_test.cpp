@@ -1,12 +1,9 @@
 #include "proxy/tls_stream.h"
 
-#include "certs/client_context.h"
-#include "certs/development.h"
-#include "certs/server_certificates.h"
+#include "authority.h"
 #include "memory_stream.h"
 
 #include <array>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,40 +13,18 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 using namespace postern;
 using namespace postern::proxy;
 using namespace std::chrono_literals;
 using boost::asio::awaitable;
+using test::Authority;
 using test::MemoryStream;
 using test::Pipe;
 
 namespace {
 
 constexpr auto limit = 60s;
-
-// A certificate for gate.example, which is its own authority.
-class Authority {
- public:
-  explicit Authority(const std::string& hostname = "gate.example")
-      : folder_(std::filesystem::temp_directory_path() /
-                ("postern-tls-" + std::to_string(::getpid()) + "-" + hostname)),
-        files_(*certs::development_certificate(folder_, hostname, current_time())),
-        server_(*certs::ServerCertificates::load({files_})) {}
-  ~Authority() { std::filesystem::remove_all(folder_); }
-  Authority(const Authority&) = delete;
-  Authority& operator=(const Authority&) = delete;
-  [[nodiscard]] std::shared_ptr<SSL_CTX> server() const { return server_->context(); }
-  [[nodiscard]] std::shared_ptr<SSL_CTX> client() const {
-    return *certs::verifying_context(files_.certificate);
-  }
-
- private:
-  std::filesystem::path folder_;
-  certs::KeyPairFiles files_;
-  std::unique_ptr<certs::ServerCertificates> server_;
-};
 
 // A client and a server on two pipes.
 struct Both {

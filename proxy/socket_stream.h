@@ -1,22 +1,20 @@
-// A Stream over a TCP socket, and how one is opened towards an upstream.
+// A Stream over a TCP or a Unix socket.
 #pragma once
 
-#include "base/network.h"
 #include "proxy/deadlines.h"
 #include "proxy/stream.h"
 
-#include <memory>
-
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 
 namespace postern::proxy {
 
-class TcpStream final : public Stream, private Deadline {
+class SocketStream final : public Stream, private Deadline {
  public:
+  using Socket = boost::asio::generic::stream_protocol::socket;
   // Takes a connected (or, for connect(), an unopened) socket of the thread whose list `deadlines`
   // is.
-  TcpStream(boost::asio::ip::tcp::socket socket, Deadlines& deadlines);
-  ~TcpStream() override = default;
+  SocketStream(Socket socket, Deadlines& deadlines);
+  ~SocketStream() override = default;
 
   boost::asio::awaitable<Result<void>> wait_readable(std::chrono::milliseconds limit) override;
   boost::asio::awaitable<Result<void>> wait_writable(std::chrono::milliseconds limit) override;
@@ -26,22 +24,17 @@ class TcpStream final : public Stream, private Deadline {
   void close() override;
 
   // Errc::timeout, Errc::io with the system's text.
-  boost::asio::awaitable<Result<void>> connect(boost::asio::ip::tcp::endpoint endpoint,
+  boost::asio::awaitable<Result<void>> connect(Socket::endpoint_type endpoint,
                                                std::chrono::milliseconds limit);
 
  private:
   void on_deadline() override;
-  boost::asio::awaitable<Result<void>> wait(boost::asio::ip::tcp::socket::wait_type what,
+  boost::asio::awaitable<Result<void>> wait(Socket::wait_type what,
                                             std::chrono::milliseconds limit);
   void prepare();
 
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   bool timed_out_ = false;
 };
-
-// Resolves `endpoint` and tries its addresses in turn, each within `limit`; the last error if none
-// takes it.
-[[nodiscard]] boost::asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(
-    Endpoint endpoint, Deadlines& deadlines, std::chrono::milliseconds limit);
 
 }  // namespace postern::proxy

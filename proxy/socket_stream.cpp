@@ -1,6 +1,4 @@
-#include "proxy/tcp_stream.h"
-
-#include "proxy/resolver.h"
+#include "proxy/socket_stream.h"
 
 #include <array>
 #include <cerrno>
@@ -10,7 +8,7 @@
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace postern::proxy {
@@ -31,24 +29,24 @@ std::unexpected<Error> system_failure(int error) {
 
 }  // namespace
 
-TcpStream::TcpStream(tcp::socket socket, Deadlines& deadlines)
+SocketStream::SocketStream(Socket socket, Deadlines& deadlines)
     : Deadline(deadlines), socket_(std::move(socket)) {
   if (socket_.is_open()) prepare();
 }
 
-void TcpStream::prepare() {
-  error_code ignored;  // both only make things slower where they fail
+void SocketStream::prepare() {
+  error_code ignored;  // both only make things slower where they fail, as the first does on Unix
   socket_.set_option(tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);
 }
 
-void TcpStream::on_deadline() {
+void SocketStream::on_deadline() {
   timed_out_ = true;
   cancel();
 }
 
-asio::awaitable<Result<void>> TcpStream::wait(tcp::socket::wait_type what,
-                                              std::chrono::milliseconds limit) {
+asio::awaitable<Result<void>> SocketStream::wait(Socket::wait_type what,
+                                                 std::chrono::milliseconds limit) {
   timed_out_ = false;
   arm(limit);
   const auto [error] = co_await socket_.async_wait(what, as_values);
@@ -59,15 +57,15 @@ asio::awaitable<Result<void>> TcpStream::wait(tcp::socket::wait_type what,
   co_return system_failure(error.value());
 }
 
-asio::awaitable<Result<void>> TcpStream::wait_readable(std::chrono::milliseconds limit) {
-  return wait(tcp::socket::wait_read, limit);
+asio::awaitable<Result<void>> SocketStream::wait_readable(std::chrono::milliseconds limit) {
+  return wait(Socket::wait_read, limit);
 }
 
-asio::awaitable<Result<void>> TcpStream::wait_writable(std::chrono::milliseconds limit) {
-  return wait(tcp::socket::wait_write, limit);
+asio::awaitable<Result<void>> SocketStream::wait_writable(std::chrono::milliseconds limit) {
+  return wait(Socket::wait_write, limit);
 }
 
-Result<std::size_t> TcpStream::read_now(std::span<char> into) {
+Result<std::size_t> SocketStream::read_now(std::span<char> into) {
   for (;;) {
     const ssize_t got = ::recv(socket_.native_handle(), into.data(), into.size(), MSG_DONTWAIT);
     if (got > 0) return static_cast<std::size_t>(got);
@@ -78,7 +76,7 @@ Result<std::size_t> TcpStream::read_now(std::span<char> into) {
   }
 }
 
-Result<std::size_t> TcpStream::write_now(std::span<const std::string_view> pieces) {
+Result<std::size_t> SocketStream::write_now(std::span<const std::string_view> pieces) {
   std::array<iovec, 4> vectors{};
   std::size_t used = 0;
   for (const auto piece : pieces.first(std::min(pieces.size(), vectors.size()))) {
@@ -97,18 +95,18 @@ Result<std::size_t> TcpStream::write_now(std::span<const std::string_view> piece
   }
 }
 
-void TcpStream::cancel() {
+void SocketStream::cancel() {
   error_code ignored;
   socket_.cancel(ignored);
 }
 
-void TcpStream::close() {
+void SocketStream::close() {
   error_code ignored;
   socket_.close(ignored);
 }
 
-asio::awaitable<Result<void>> TcpStream::connect(tcp::endpoint endpoint,
-                                                 std::chrono::milliseconds limit) {
+asio::awaitable<Result<void>> SocketStream::connect(Socket::endpoint_type endpoint,
+                                                    std::chrono::milliseconds limit) {
   timed_out_ = false;
   arm(limit);
   const auto [error] = co_await socket_.async_connect(endpoint, as_values);
@@ -117,22 +115,6 @@ asio::awaitable<Result<void>> TcpStream::connect(tcp::endpoint endpoint,
   if (error) co_return fail(Errc::io, error.message());
   prepare();
   co_return Result<void>{};
-}
-
-asio::awaitable<Result<std::unique_ptr<Stream>>> connect_tcp(Endpoint endpoint,
-                                                             Deadlines& deadlines,
-                                                             std::chrono::milliseconds limit) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto addresses = co_await resolve(std::move(endpoint), deadlines, limit);
-  if (!addresses) co_return std::unexpected(addresses.error());
-  Error last{Errc::io, "no address"};
-  for (const auto& address : *addresses) {
-    auto stream = std::make_unique<TcpStream>(tcp::socket(executor), deadlines);
-    auto connected = co_await stream->connect(address, limit);
-    if (connected) co_return std::unique_ptr<Stream>(std::move(stream));
-    last = std::move(connected).error();
-  }
-  co_return std::unexpected(std::move(last));
 }
 
 }  // namespace postern::proxy

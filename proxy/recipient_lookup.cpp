@@ -1,0 +1,50 @@
+#include "proxy/recipient_lookup.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace postern::proxy {
+
+Result<Judgement> RecipientLookup::judge(const policy::Mailbox& recipient,
+                                         const policy::Stream& stream) {
+  Judgement judgement{.contact = policy::canonical(recipient), .verdict = {}, .note = {}};
+  const auto asked = std::chrono::steady_clock::now();
+  if (auto found = reader_.find(judgement.contact, findings_); !found) {
+    return failed(stream, std::move(found).error());
+  }
+  if (counts_ != nullptr) {
+    counts_->lookup(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count());
+  }
+  judgement.verdict = policy::decide(findings_, stream, *streams_, clock_());
+  const bool allowed = judgement.verdict.allowed();
+  if (!allowed) {
+    auto note = reader_.note(judgement.verdict.event);
+    if (!note) return failed(stream, std::move(note).error());
+    judgement.note = *std::move(note);
+    log::info(fmt::format("{} refused stream={} reason={} to=<{}>", session_, stream.name,
+                          policy::to_string(judgement.verdict.reason),
+                          printable(policy::to_string(recipient))));
+  }
+  if (counts_ != nullptr) counts_->recipient(stream, judgement.verdict.reason);
+  return judgement;
+}
+
+Result<policy::ContactRef> RecipientLookup::ref(const policy::Mailbox& recipient,
+                                                const policy::Stream& stream) {
+  auto ref = reader_.ref(policy::canonical(recipient));
+  if (!ref) return failed(stream, std::move(ref).error());
+  return ref;
+}
+
+std::unexpected<Error> RecipientLookup::failed(const policy::Stream& stream, Error error) const {
+  if (counts_ != nullptr) counts_->recipient_deferred(stream);
+  log::error(fmt::format("{} deferred: the store cannot answer: {}", session_, error.text));
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace postern::proxy

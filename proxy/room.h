@@ -1,0 +1,49 @@
+// How many octets the sessions of all threads may hold together. From any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace postern::proxy {
+
+class Room {
+ public:
+  explicit Room(std::uint64_t octets) : free_(octets) {}
+
+  // What one session holds of it; given back when it is destroyed. The room outlives it.
+  class Share {
+   public:
+    // Null: there is no end of it.
+    explicit Share(Room* room) : room_(room) {}
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+    ~Share() { give_back(); }
+
+    // So many more. False where there is no room for them; then it has what it had.
+    [[nodiscard]] bool take(std::uint64_t octets) {
+      if (room_ == nullptr) return true;
+      auto free = room_->free_.load(std::memory_order_relaxed);
+      while (free >= octets) {
+        if (!room_->free_.compare_exchange_weak(free, free - octets, std::memory_order_relaxed)) {
+          continue;
+        }
+        held_ += octets;
+        return true;
+      }
+      return false;
+    }
+    void give_back() {
+      if (held_ > 0) room_->free_.fetch_add(std::exchange(held_, 0), std::memory_order_relaxed);
+    }
+
+   private:
+    Room* room_;
+    std::uint64_t held_ = 0;
+  };
+
+ private:
+  std::atomic<std::uint64_t> free_;
+};
+
+}  // namespace postern::proxy

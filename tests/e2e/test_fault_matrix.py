@@ -1,0 +1,15 @@
+"""Every stage x every fault x upstream and client (fault_matrix.py); prints its counts."""
+
+from fault_matrix import Matrix, summary
+
+
+def test_every_fault_at_every_stage(new_gate, capsys):
+    matrix = Matrix(new_gate)
+    try:
+        cases = matrix.run()
+    finally:
+        matrix.stop()
+    with capsys.disabled():
+        print(f"\n{summary(matrix)}")
+    assert len(matrix.done) == len(cases) > 900
+    assert matrix.failed == [], "\n".join(matrix.failed)
