@@ -253,10 +253,6 @@ int serve(const ServeOptions& options) {
     log::error(problem->text);
     return exit_call;
   }
-  for (const auto& line : (*server)->listening()) log::info(line);
-  for (const auto& line : pages->listening()) log::info(line);
-  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
-                        config->store_path.string()));
   // With the ports and the keys in hand. No thread runs yet, and the store was not touched: it is
   // the account's, who could have put anything there.
   if (*account) {
@@ -266,6 +262,10 @@ int serve(const ServeOptions& options) {
     }
   }
   keeper.look();
+  for (const auto& line : (*server)->listening()) log::info(line);
+  for (const auto& line : pages->listening()) log::info(line);
+  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
+                        config->store_path.string()));
   recorder.start();
   ledger.start();
   gauges.start();
