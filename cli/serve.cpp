@@ -106,9 +106,10 @@ std::expected<std::optional<Account>, int> account_to_become(const Config& confi
     return listener.tls != ListenerConfig::Tls::off && listener.certificates.empty();
   });
   if (plain != config.listeners.end()) {
-    log::error(fmt::format("listener {}: root makes no development certificate for a user: set "
-                           "certificate and key, or start as that user",
-                           plain->name));
+    log::error(
+        fmt::format("listener {}: root makes no development certificate for a user: set "
+                    "certificate and key, or start as that user",
+                    plain->name));
     return std::unexpected(exit_call);
   }
   auto account = find_account(config.user);
@@ -252,10 +253,6 @@ int serve(const ServeOptions& options) {
     log::error(problem->text);
     return exit_call;
   }
-  for (const auto& line : (*server)->listening()) log::info(line);
-  for (const auto& line : pages->listening()) log::info(line);
-  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
-                        config->store_path.string()));
   // With the ports and the keys in hand. No thread runs yet, and the store was not touched: it is
   // the account's, who could have put anything there.
   if (*account) {
@@ -265,6 +262,10 @@ int serve(const ServeOptions& options) {
     }
   }
   keeper.look();
+  for (const auto& line : (*server)->listening()) log::info(line);
+  for (const auto& line : pages->listening()) log::info(line);
+  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
+                        config->store_path.string()));
   recorder.start();
   ledger.start();
   gauges.start();

@@ -495,8 +495,8 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       settled.drop_upstream = true;
     }
     if (!transaction.broken) {
-      const bool fits = said != nullptr &&
-                        (is_refusal(*said) || (is_data ? said->code == 354 : said->accepts()));
+      const bool fits =
+          said != nullptr && (is_refusal(*said) || (is_data ? said->code == 354 : said->accepts()));
       if (!fits) lose(said == nullptr ? answers.failure.value_or(nonsense()) : nonsense());
     }
     if (is_data && transaction.accepted == 0) {
