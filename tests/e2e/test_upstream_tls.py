@@ -14,11 +14,6 @@ IMPLICIT = "127.0.0.1:0 inet  n  -  n  -     -  smtpd -o smtpd_tls_wrappermode=y
 
 
 @pytest.fixture
-def authority(directory):
-    return Authority(directory)
-
-
-@pytest.fixture
 def tls_postfix(new_postfix, authority):
     """Starts a Postfix that is mx.test, and takes nothing without TLS unless `level` says so."""
     def make(smtpd=STARTTLS, level="encrypt"):
