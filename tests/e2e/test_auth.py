@@ -1,13 +1,13 @@
 """AUTH passed through to a Postfix with Dovecot's SASL: each mechanism under TLS, the Postfix's own words, relaying by AUTH
-only, no secret in the log; and what neighbours are told of a client: XCLIENT, XFORWARD."""
+only, no secret in the log."""
 
 import re
 
 import pytest
 
 import maildir
+from fake_upstream import CLOSE, EXTENSIONS, FakeUpstream
 from page import metric
-from postfix import recipe
 from processes import text_of, wait_until
 from sasl import MECHANISMS, authenticate, encoded, traces
 from smtp_client import Client, letter, secured
@@ -257,66 +257,117 @@ def test_the_sender_stays_unless_its_stream_says_otherwise(new_door, new_submiss
     assert re.fullmatch(r"<[a-z2-7]{60}@bounce\.test>", delivered["anna@news.example.com"])
 
 
-# XCLIENT, XFORWARD
-
-XCLIENT = 'xclient = true\n'
-
-
-def test_xclient_names_the_real_client(new_gate, new_postfix):
-    """What Postfix decides by, and writes down, is the client's address, not the gate's."""
-    postfix = new_postfix(settings="smtpd_authorized_xclient_hosts = 127.0.0.1\nmynetworks = 127.0.0.9\n"
-                          "smtpd_relay_restrictions = permit_mynetworks, reject\n")
-    gate = new_gate(postfix.address, more=XCLIENT + QUICK).start()
-    with Client(gate.address, source="127.0.0.9") as client:
-        assert client.deliver(["you@example.com"], letter()).code == 250
-    with Client(gate.address, source="127.0.0.8") as client:
-        reply = client.envelope(["you@example.com"])[0]
-        assert reply.code == 554 and "Access denied" in reply.text, reply
-    [message] = postfix.wait_messages(1)
-    assert maildir.fields(message, "Received")[0].startswith("from client.test (unknown [127.0.0.9])")
-    assert re.search(r"smtpd\[\d+\]: \w+: client=unknown\[127\.0\.0\.9\]", postfix.log)
-    assert re.search(r"NOQUEUE: reject: RCPT from unknown\[127\.0\.0\.8\]", postfix.log)
+def test_messages_a_minute_are_counted_by_login(new_door, new_submission, trusting):
+    postfix = new_submission(dict([ANNA, BOB]))
+    gate = new_door(postfix.address, listener="limits = { messages_per_minute = 2 }\n").start()
+    with secured(gate, trusting) as anna, secured(gate, trusting) as bob:
+        for client, who in ((anna, ANNA), (bob, BOB)):
+            assert authenticate(client, "PLAIN", *who).code == 235
+            for turn in range(2):
+                assert client.deliver([EVERYWHERE], letter(f"{who[0]} {turn}"), who[0]).code == 250
+            assert client.ask(f"MAIL FROM:<{who[0]}>").text.startswith("452 4.7.1 ")
+    postfix.wait_messages(4)
 
 
-def test_xclient_and_auth(new_door, new_submission, trusting):
-    postfix = new_submission(dict([ANNA]), "smtpd_authorized_xclient_hosts = 127.0.0.1\n")
-    gate = new_door(postfix.address, more=XCLIENT + QUICK).start()
-    client = Client(gate.address, source="127.0.0.9")
-    client.start_tls(trusting)
-    assert authenticate(client, "SCRAM-SHA-256", ANNA[0], WRONG).code == 535
-    assert authenticate(client, "SCRAM-SHA-256", *ANNA).code == 235
-    assert client.deliver([EVERYWHERE], letter()).code == 250
-    client.close()
+def test_who_vouches_for_the_sender_is_passed_on(new_door, new_submission, trusting):
+    """RFC 4954 section 5: MAIL's AUTH= of who authenticated."""
+    gate = new_door(new_submission(dict([ANNA])).address).start()
+    with secured(gate, trusting) as client:
+        assert authenticate(client, "PLAIN", *ANNA).code == 235
+        for vouched in ("<>", "anna+40example.com", "anna@example.com"):
+            assert client.ask(f"MAIL FROM:<{ANNA[0]}> AUTH={vouched}").code == 250
+            assert client.ask(f"RCPT TO:<{EVERYWHERE}>").code == 250
+            client.ask("RSET")
+
+
+def test_connections_come_back(new_door, new_submission, trusting):
+    """However a session with AUTH ends: [upstream] connections = 1 leaves no room for one that is forgotten."""
+    postfix = new_submission(dict([ANNA]))
+    gate = new_door(postfix.address, more="connections = 1\n" + WATCHED).start()
+
+    def vanishes(client):
+        assert client.ask("AUTH CRAM-MD5").code == 334
+
+    def cancels(client):
+        vanishes(client)
+        assert client.ask("*").code == 501
+
+    def fails(client):
+        assert authenticate(client, "PLAIN", ANNA[0], WRONG).code == 535
+
+    def says_nonsense(client):
+        vanishes(client)
+        assert client.ask("this is no base64").text.startswith("501 5.5.2 ")
+
+    def succeeds(client):
+        assert authenticate(client, "PLAIN", *ANNA).code == 235
+
+    def is_cut(client):
+        succeeds(client)
+        assert client.envelope([EVERYWHERE])[0].code == 250
+        assert client.ask("DATA").code == 354
+
+    def quits(client):
+        succeeds(client)
+        assert client.ask("QUIT").code == 221
+
+    for end in (vanishes, cancels, fails, says_nonsense, succeeds, is_cut, quits, succeeds):
+        with secured(gate, trusting) as client:
+            end(client)
+    with secured(gate, trusting) as client:
+        succeeds(client)
+        assert client.deliver([EVERYWHERE], letter()).code == 250
     postfix.wait_messages(1)
-    assert re.search(rf"client=unknown\[127\.0\.0\.9\], sasl_method=SCRAM-SHA-256, sasl_username={ANNA[0]}", postfix.log)
-    assert re.search(r"unknown\[127\.0\.0\.9\]: SASL SCRAM-SHA-256 authentication failed", postfix.log)
 
 
-def test_without_the_permission_nothing_goes_in_the_gates_own_name(new_door, new_submission, new_gate, trusting):
-    postfix = new_submission(dict([ANNA]), "mynetworks = 127.0.0.0/8\n"
-                             "smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject\n")
-    gate = new_gate(postfix.address, more=XCLIENT + QUICK).start()
-    with Client(gate.address) as client:
-        assert client.envelope(["you@example.com"])[0].text.startswith("451 4.3.5 ")
-        assert client.ask("DATA").code in (503, 554)
-    door = new_door(postfix.address, more=XCLIENT + QUICK).start()
-    with secured(door, trusting) as client:
-        assert authenticate(client, "PLAIN", *ANNA).code == 454
-        assert client.ask("MAIL FROM:<anna@example.com>").code == 530
-    assert postfix.messages() == [] and postfix.queue_empty()
-    assert "sasl_username" not in postfix.log
+# With an upstream that does as it is told
 
 
-def test_xforward_of_a_postfix_in_front_is_passed_on(new_gate, new_postfix):
-    behind = new_postfix(settings="smtpd_authorized_xforward_hosts = 127.0.0.0/8\n")
-    believing = new_gate(behind.address, listener='xforward = ["127.0.0.1"]\n').start()
-    deaf = new_gate(behind.address).start()
-    smtpd = recipe("proxy filter").split("127.0.0.1:10025", 1)[0]
-    for gate in (believing, deaf):
-        front = new_postfix(smtpd=smtpd.replace("smtp inet", "127.0.0.1:0 inet").replace("127.0.0.1:10024",
-                                                                                       text_of(gate.address)))
-        with Client(front.address, source="127.0.0.9") as client:
-            assert client.deliver(["you@example.com"], letter()).code == 250
-    behind.wait_messages(2)
-    told, untold = re.findall(r"smtpd\[\d+\]: \w+: client=\w+\[127\.0\.0\.1\](.*)", behind.log)
-    assert "orig_client=unknown[127.0.0.9]" in told and "orig_client" not in untold
+@pytest.fixture
+def taking():
+    """Takes any password."""
+    server = FakeUpstream(extensions=(*EXTENSIONS, "AUTH PLAIN OAUTHBEARER XOAUTH2 SCRAM-SHA-256-PLUS EXTERNAL GSSAPI"),
+                          AUTH=b"235 2.7.0 welcome\r\n")
+    yield server
+    server.stop()
+
+
+def test_long_tokens(new_door, taking, trusting):
+    """RFC 4954 section 4.3: 12,288 octets of a line, CRLF included."""
+    gate = new_door(taking.address, more=WATCHED).start()
+    command = b"AUTH OAUTHBEARER "
+    longest = command + b"Y" * ((12_288 - 2 - len(command)) // 4 * 4)
+    with secured(gate, trusting) as client:
+        assert client.ask(longest + b"YYYY").code == 500
+        assert client.ask("AUTH EXTERNAL").text.startswith("504 5.5.4 ")
+        assert client.ask(longest).code == 235
+        assert client.deliver([EVERYWHERE], letter()).code == 250
+    assert [line for line in taking.commands() if line.startswith(b"AUTH")] == [longest]
+    assert "YYYYYYYY" not in gate.process.log
+
+
+@pytest.mark.parametrize("answer", [b"421 4.3.2 going down\r\n", b"530 5.7.0 Must issue a STARTTLS command first\r\n",
+                                    b"250 2.0.0 Ok\r\n", b"235 2.7.0 yes\r\n250 2.0.0 and more\r\n", b"what?\r\n", CLOSE])
+def test_no_verdict_is_no_password(answer, new_door, taking, trusting):
+    """Nobody is let in by what is no answer to AUTH, and nobody is told that the password is wrong."""
+    taking.answers["AUTH"] = answer
+    gate = new_door(taking.address, more=QUICK).start()
+    with secured(gate, trusting) as client:
+        assert authenticate(client, "PLAIN", *ANNA).text.startswith("454 4.7.0 ")
+        assert client.ask(f"MAIL FROM:<{ANNA[0]}>").code == 530
+        taking.answers["AUTH"] = b"235 2.7.0 welcome\r\n"
+        assert authenticate(client, "PLAIN", *ANNA).code == 235
+        assert client.deliver([EVERYWHERE], letter()).code == 250
+
+
+def test_commands_behind_auth(new_door, taking, trusting):
+    """A client that does not wait: what comes behind is read as commands once AUTH is done, as responses before."""
+    gate = new_door(taking.address, more=QUICK).start()
+    plain = encoded(f"\0{ANNA[0]}\0{ANNA[1]}".encode()).encode()
+    with secured(gate, trusting) as client:
+        client.send(b"AUTH PLAIN " + plain + b"\r\nMAIL FROM:<anna@example.com>\r\nRCPT TO:<you@elsewhere.test>\r\n")
+        assert [reply.code for reply in client.replies(3)] == [235, 250, 250]
+    taking.answers["AUTH"] = b"334 \r\n"
+    with secured(gate, trusting) as client:
+        client.send(b"AUTH PLAIN\r\nMAIL FROM:<anna@example.com>\r\nRCPT TO:<you@elsewhere.test>\r\n")
+        assert [reply.code for reply in client.replies(3)] == [334, 501, 503]
