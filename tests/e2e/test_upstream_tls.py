@@ -76,7 +76,7 @@ def test_authorities_are_read_anew(directory, new_gate, tls_postfix, authority):
     deferred(gate)
     authority.certificate.write_text("nothing\n")
     gate.process.signal(signal.SIGHUP)
-    gate.process.wait_log("ca.pem: no certificate in PEM form.*stays the one that was in use")
+    gate.process.wait_log("ca.pem: no certificate in PEM form.*the configuration stays as it was")
     authority.certificate.write_text(good)
     gate.process.signal(signal.SIGHUP)
     gate.process.wait_log("configuration read anew")
