@@ -24,6 +24,16 @@ constexpr std::size_t idle_capacity = 512;
 // Commands are short: what is read of them at a time bounds what a client that does not read its
 // replies can cost.
 constexpr std::size_t command_read = 64UL * 1024;
+// Octets a second that a message comes at, at least, once the time for its first piece is used up.
+constexpr std::uint64_t slowest_message = 500;
+constexpr std::chrono::milliseconds least_wait{1};
+
+using Clock = std::chrono::steady_clock;
+
+std::chrono::milliseconds left(Clock::time_point begun, std::chrono::milliseconds limit) {
+  const auto used = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - begun);
+  return std::max(least_wait, limit - used);
+}
 
 }  // namespace
 
@@ -70,6 +80,7 @@ awaitable<bool> ClientSide::secure() {
 }
 
 awaitable<Result<std::string>> ClientSide::receive_line() {
+  const auto begun = Clock::now();
   for (;;) {
     const auto line = wire::next_line(pending_);
     if (line.state == wire::Line::State::complete) {
@@ -79,7 +90,7 @@ awaitable<Result<std::string>> ClientSide::receive_line() {
     }
     if (line.state != wire::Line::State::none) co_return fail(Errc::invalid, "not a line");
     awaiting_command_ = true;
-    const auto got = co_await receive(timeouts_.command, command_read);
+    const auto got = co_await receive(left(begun, timeouts_.command), command_read);
     awaiting_command_ = false;
     if (!got) co_return std::unexpected(got.error());
     pending_ += *got;
@@ -102,6 +113,7 @@ Plan ClientSide::take(std::string_view octets, const Capabilities& offered) {
   } else {
     pending_.erase(0, before - input.size());
   }
+  if (!plan.replies.empty()) waiting_since_.reset();
   if (pending_.capacity() > pending_.size() + idle_capacity) pending_.shrink_to_fit();
   return plan;
 }
@@ -119,9 +131,18 @@ awaitable<Result<std::string_view>> ClientSide::receive(std::chrono::millisecond
   }
 }
 
+std::chrono::milliseconds ClientSide::patience(std::uint64_t octets,
+                                               std::chrono::steady_clock::time_point begun,
+                                               std::chrono::milliseconds limit) {
+  const std::chrono::milliseconds earned(octets * 1'000 / slowest_message);
+  return std::min(limit, left(begun, limit + earned));
+}
+
 awaitable<Result<std::string_view>> ClientSide::receive_commands() {
+  const auto now = Clock::now();
+  if (pending_.empty() || !waiting_since_) waiting_since_ = now;
   awaiting_command_ = true;
-  const auto got = co_await receive(timeouts_.command, command_read);
+  const auto got = co_await receive(left(*waiting_since_, timeouts_.command), command_read);
   awaiting_command_ = false;
   if (!got) {
     co_await farewell(got.error());

@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,11 @@ class ClientSide : public Served {
   // the next co_await.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
       std::chrono::milliseconds limit, std::size_t at_most);
+  // How long the next piece of a message is waited for: whoever sends an octet now and then does
+  // not keep an upstream for ever.
+  [[nodiscard]] static std::chrono::milliseconds patience(
+      std::uint64_t octets, std::chrono::steady_clock::time_point begun,
+      std::chrono::milliseconds limit);
   // The next commands; where there are none any more, the client was told why.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands();
   // The greeting, behind TLS where the listener begins with it. False where there is nobody to
@@ -83,6 +89,8 @@ class ClientSide : public Served {
 
   std::span<char> buffer_;
   const TimeoutConfig& timeouts_;
+  // Since when the command is waited for of which a part is there.
+  std::optional<std::chrono::steady_clock::time_point> waiting_since_;
   const ListenerTls& tls_;
   std::string secured_by_;  // "TLSv1.3 with cipher ..."; empty: nothing
 };

@@ -3,7 +3,7 @@
 #include "certs/client_context.h"
 #include "proxy/listener.h"
 #include "proxy/resolver.h"
-#include "proxy/tcp_stream.h"
+#include "proxy/socket_stream.h"
 
 #include <algorithm>
 #include <utility>
@@ -151,7 +151,7 @@ awaitable<Result<std::unique_ptr<Upstream>>> Connector::open(Candidate candidate
                                                              milliseconds to_connect,
                                                              std::optional<milliseconds> to_open) {
   const auto executor = co_await asio::this_coro::executor;
-  auto stream = std::make_unique<TcpStream>(asio::ip::tcp::socket(executor), deadlines_);
+  auto stream = std::make_unique<SocketStream>(SocketStream::Socket(executor), deadlines_);
   if (auto made = co_await stream->connect(candidate.address, to_connect); !made) {
     co_return std::unexpected(std::move(made).error());
   }

@@ -40,7 +40,7 @@ Reply lost() {
 }
 
 bool is_final(const Reply& reply) {
-  return (reply.positive() || reply.transient() || reply.permanent()) && reply.code != 421 &&
+  return (reply.accepts() || reply.transient() || reply.permanent()) && reply.code != 421 &&
          reply.code != 530;
 }
 
@@ -280,17 +280,17 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
       answers.replies.size() == plan.forwards.size() && answers.replies.back().code == 354;
   const Reply* bad = nullptr;
   bool to_recipient = false;
-  if (answers.mail && !answers.mail->positive()) bad = &*answers.mail;
+  if (answers.mail && !answers.mail->accepts()) bad = &*answers.mail;
   for (std::size_t i = 0; bad == nullptr && i < answers.replies.size(); ++i) {
     const bool is_data = plan.forwards[i].what == Plan::Asked::data;
     const Reply& reply = answers.replies[i];
     to_recipient = !is_data;
-    if (is_data ? reply.code != 354 : !reply.positive()) bad = &reply;
+    if (is_data ? reply.code != 354 : !reply.accepts()) bad = &reply;
   }
   if (bad != nullptr) {
     // It waits for data of nobody: closing ends that without a message.
     open || !is_final(*bad) ? lease.drop() : lease.give_back_open();
-    const bool good = is_final(*bad) && !bad->positive();
+    const bool good = is_final(*bad) && !bad->accepts();
     co_return Answer{
         .reply = good ? *bad : lost(), .answered = good, .to_recipient = good && to_recipient};
   }

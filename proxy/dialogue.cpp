@@ -474,7 +474,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
   if (plan.mail_end != 0) {
     if (!answers.mail) {
       lose(answers.failure.value_or(nonsense()));
-    } else if (answers.mail->positive()) {
+    } else if (answers.mail->accepts()) {
       transaction.sent = true;
     } else if (is_refusal(*answers.mail)) {
       // RFC 5321 section 4.3.2: 552 answers no RCPT; of old it was read there as "too many
@@ -495,8 +495,8 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       settled.drop_upstream = true;
     }
     if (!transaction.broken) {
-      const bool fits = said != nullptr &&
-                        (is_refusal(*said) || (is_data ? said->code == 354 : said->positive()));
+      const bool fits =
+          said != nullptr && (is_refusal(*said) || (is_data ? said->code == 354 : said->accepts()));
       if (!fits) lose(said == nullptr ? answers.failure.value_or(nonsense()) : nonsense());
     }
     if (is_data && transaction.accepted == 0) {
@@ -505,7 +505,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
       reply = transaction.broken.value_or(nonsense());
     } else {
       reply = *said;
-      if (!is_data && said->positive()) accept(transaction, i);
+      if (!is_data && said->accepts()) accept(transaction, i);
       if (!is_data && said->permanent() && i < transaction.asked.size()) {
         check_.refused_upstream(transaction.asked[i].recipient, *transaction.stream,
                                 transaction.reverse_path, *said, true);

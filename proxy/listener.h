@@ -34,8 +34,8 @@ using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream
 // For one thread, on a duplicate of a descriptor that listens already.
 [[nodiscard]] Result<Acceptor> adopt_acceptor(boost::asio::io_context& context, int descriptor);
 
-// Ends accept_clients(). A socket that others have too (other threads, systemd) stays with epoll when it is merely closed,
-// and epoll would go on telling of it whoever took its place.
+// Ends accept_clients(). A socket that others have too (other threads, systemd) stays with epoll
+// when it is merely closed, and epoll would go on telling of it whoever took its place.
 void close_acceptor(Acceptor& acceptor);
 
 // Of a socket that was passed to us: where it listens.

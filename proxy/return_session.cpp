@@ -131,10 +131,12 @@ awaitable<bool> ReturnSession::take_message() {
   Message message(trace(context_.clock()), *settings_, most_octets(), context_.return_mail_room,
                   context_.clock());
   std::string first = std::exchange(pending_, {});  // came behind DATA
+  const auto begun = std::chrono::steady_clock::now();
   while (!message.flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto got = co_await receive(settings_->timeouts.data_block, context_.buffer.size());
+      const auto limit = patience(message.flow.octets(), begun, settings_->timeouts.data_block);
+      const auto got = co_await receive(limit, context_.buffer.size());
       if (!got) {
         log::info(fmt::format("{} return mail cut short: {}", id_, got.error().text));
         co_await farewell(got.error());

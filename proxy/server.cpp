@@ -281,8 +281,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
   const auto sockets = server->open_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   const auto threads = thread_count(config);
-  const auto settings =
-      worker_settings(config, server->certificates_, threads, shared.metrics);
+  const auto settings = worker_settings(config, server->certificates_, threads, shared.metrics);
   if (!settings) return std::unexpected(settings.error());
   if (auto* registry = shared.metrics) {
     auto& sessions = registry->gauge("postern_sessions", "Sessions of clients that are open.");

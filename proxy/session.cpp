@@ -66,12 +66,11 @@ bool may_send(const SessionContext& context, const SessionSettings& settings,
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                  SessionContext context, std::shared_ptr<const SessionSettings> settings)
-    : ClientSide(std::move(id), std::move(client), peer, context.buffer,
-                 rules_of(*settings, peer, context.contexts != nullptr,
-                          [this] {
-                            return may_send(context_, *settings_, gatekeeper_.login(), peer_);
-                          }),
-                 gatekeeper_, *settings),
+    : ClientSide(
+          std::move(id), std::move(client), peer, context.buffer,
+          rules_of(*settings, peer, context.contexts != nullptr,
+                   [this] { return may_send(context_, *settings_, gatekeeper_.login(), peer_); }),
+          gatekeeper_, *settings),
       context_(context),
       settings_(std::move(settings)),
       gatekeeper_({.session = id_,
@@ -298,10 +297,12 @@ awaitable<bool> Session::relay_message(bool data_held) {
   MessageFlow& flow = message.flow;
   std::string first = std::exchange(pending_, {});  // came behind DATA
   relaying_ = true;
+  const auto begun = std::chrono::steady_clock::now();
   while (!flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto got = co_await receive(settings_->timeouts.data_block, context_.buffer.size());
+      const auto limit = patience(flow.octets(), begun, settings_->timeouts.data_block);
+      const auto got = co_await receive(limit, context_.buffer.size());
       if (!got) {
         upstream_.drop();
         log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
@@ -451,7 +452,9 @@ awaitable<Reply> Session::final_reply(Message& message) {
   if (message.plan.holds()) co_return co_await send_copies(message);
   if (upstream_) {
     auto reply = co_await upstream_->finish();
-    if (reply && reply->code != 421 && reply->code != 530 && !reply->intermediate()) {
+    const bool refuses = reply && (reply->transient() || reply->permanent()) &&
+                         reply->code != 421 && reply->code != 530;
+    if (reply && (reply->accepts() || refuses)) {
       upstream_.give_back();
       if (settings_->counts) settings_->counts->upstream_reply(*reply);
       tell_refusal(*reply);

@@ -21,8 +21,8 @@
 #include "proxy/message.h"
 #include "proxy/pool.h"
 #include "proxy/return_paths.h"
-#include "proxy/routes.h"
 #include "proxy/room.h"
+#include "proxy/routes.h"
 
 #include <chrono>
 #include <functional>

@@ -105,13 +105,15 @@ UnixSocket::UnixSocket(std::filesystem::path path, int descriptor)
   if (::lstat(path_.c_str(), &made) != 0) return;
   device_ = made.st_dev;
   inode_ = made.st_ino;
+  made_ = made.st_mtim;
 }
 
 UnixSocket::UnixSocket(UnixSocket&& other) noexcept
     : path_(std::exchange(other.path_, {})),
       descriptor_(std::exchange(other.descriptor_, -1)),
       device_(other.device_),
-      inode_(other.inode_) {}
+      inode_(other.inode_),
+      made_(other.made_) {}
 
 void UnixSocket::hand_over() {
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
@@ -121,7 +123,9 @@ UnixSocket::~UnixSocket() {
   hand_over();
   struct stat found{};
   if (path_.empty() || ::lstat(path_.c_str(), &found) != 0) return;
-  if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
+  const bool ours = found.st_dev == device_ && found.st_ino == inode_ &&
+                    found.st_mtim.tv_sec == made_.tv_sec && found.st_mtim.tv_nsec == made_.tv_nsec;
+  if (ours) ::unlink(path_.c_str());
 }
 
 }  // namespace postern::proxy

@@ -28,9 +28,11 @@ class UnixSocket {
 
   std::filesystem::path path_;
   int descriptor_;
-  // Of the file, so that the one of a gate that came after us stays.
+  // Of the file, so that the one of a gate that came after us stays: its number may be that of
+  // ours, which is free again.
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  timespec made_{};
 };
 
 }  // namespace postern::proxy

@@ -17,6 +17,8 @@ using wire::ParsedReply;
 using wire::Reply;
 
 awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
+  // For the reply as a whole: one that trickles does not keep its client waiting for ever.
+  const auto until = std::chrono::steady_clock::now() + limit;
   for (;;) {
     auto parsed = wire::parse_reply(input_);
     if (parsed.state == ParsedReply::State::complete) {
@@ -26,7 +28,10 @@ awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
     if (parsed.state == ParsedReply::State::malformed) {
       co_return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
     }
-    if (auto ready = co_await stream_->wait_readable(limit); !ready)
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return fail(Errc::timeout, "timed out");
+    if (auto ready = co_await stream_->wait_readable(left); !ready)
       co_return std::unexpected(ready.error());
     std::array<char, 4096>
         buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by read_now
@@ -157,7 +162,8 @@ awaitable<Result<void>> Upstream::identify(const wire::ClientFacts& client) {
   }
   // It starts over, as if the client itself had come.
   const bool named = is_host_name(client.helo) || client.helo.starts_with('[');
-  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]")); !greeted) {
+  if (auto greeted = co_await hello(named ? std::string(client.helo) : std::string("[127.0.0.1]"));
+      !greeted) {
     co_return greeted;
   }
   told_of_ = std::move(lines);
@@ -227,7 +233,7 @@ awaitable<Answers> Upstream::ask(const Plan& plan) {
     if (!reply) co_return lost(std::move(answers), reply.error());
     answers.mail = *std::move(reply);
     // Without PIPELINING nothing has to follow a refused MAIL.
-    if (!pipelining && !answers.mail->positive()) co_return answers;
+    if (!pipelining && !answers.mail->accepts()) co_return answers;
   }
   answers.replies.reserve(plan.forwards.size());
   for (const auto& forward : plan.forwards) {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import DEADLINE, POSTERN, ROOT, Process, text_of
+from processes import DEADLINE, POSTERN, ROOT, Process, text_of, wait_until
 from smtp_client import Client, letter
 
 UNIT = ROOT / "packaging" / "systemd" / "postern.service"
@@ -264,21 +264,21 @@ def test_unit_allows_what_the_gate_does(new_gate, upstream, directory):
         path.touch()
         path.chmod(0o666)
     wrapper = ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"] if os.geteuid() == 0 else []
-    command = [*wrapper, "strace", "-f", "-qq", "-o", trace]
+    command = [*wrapper, "strace", "-D", "-f", "-o", trace]
     process = serve(gate, wrapper=command)
     deliver(process.listening("relay"))
     host, port = process.listening("web")
     subprocess.run(["curl", "-sf", f"http://{host}:{port}/healthz"], check=True, timeout=DEADLINE)
     (folder / "left.txt").write_text("gone@example.com\n")
     process.wait_log("left.txt")
-    child = int(re.search(r"^(\d+) .*execve", trace.read_text(), re.MULTILINE).group(1))
-    os.kill(child, signal.SIGHUP)
+    process.signal(signal.SIGHUP)
     process.wait_log("read anew")
     done = subprocess.run([*command[:-1], trace_of_compact, POSTERN, "compact", "--config", gate.config], timeout=DEADLINE,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    os.kill(child, signal.SIGTERM)
-    assert process.wait() == 0
+    assert process.terminate() == 0
+    for path in (trace, trace_of_compact):
+        wait_until(lambda: "+++ exited with 0 +++" in path.read_text().splitlines()[-1], "the tracer is done")
 
     text = trace.read_text() + trace_of_compact.read_text()
     made = set(re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE))

@@ -69,6 +69,10 @@ struct Listener {
     auto returns_settings = std::make_shared<proxy::ReturnSettings>();
     returns_settings->domain.domain = "bounce.example";
     settings->return_mail = returns_settings;
+    routes.add({}, context.get_executor(), {},
+               []() -> asio::awaitable<Result<std::unique_ptr<proxy::Upstream>>> {
+                 co_return fail(Errc::io, "unreachable");
+               });
   }
 
   // Greeted, and its message begun.
@@ -80,7 +84,7 @@ struct Listener {
         "test", std::make_unique<test::MemoryStream>(client->to_gate, client->from_gate, 1U << 20U),
         *parse_ip("192.0.2.1"),
         proxy::SessionContext{.buffer = buffer,
-                              .pool = pool,
+                              .routes = routes,
                               .contacts = contacts,
                               .findings = findings,
                               .clock = [] { return *parse_time("2026-03-02T12:00:00Z"); },
@@ -116,11 +120,7 @@ struct Listener {
 
   asio::io_context context;
   std::array<char, 4096> buffer{};
-  proxy::Pool pool{context.get_executor(),
-                   {.hostname = "gate.example", .connections = 1, .idle_close = {}, .timeouts = {}},
-                   []() -> asio::awaitable<Result<std::unique_ptr<proxy::Stream>>> {
-                     co_return fail(Errc::io, "unreachable");
-                   }};
+  proxy::Routes routes;
   NoContacts contacts;
   policy::Findings findings;
   ReadOnly returns;
