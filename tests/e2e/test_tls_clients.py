@@ -103,7 +103,7 @@ def test_real_clients_with_the_development_certificate(mode, new_gate, new_submi
         assert maildir.without_trace(delivered[name]) == letter(name, BODY)
         by_gate = maildir.fields(delivered[name], "Received")[1]
         assert "with ESMTPSA" in by_gate and "TLSv1.3" in by_gate
-        assert f"mechanism={mechanism} login={LOGIN}" in gate.process.log
+        gate.process.wait_log(f"mechanism={mechanism} login={LOGIN}")
 
 
 @MODES
@@ -164,7 +164,7 @@ def test_what_is_said_before_tls_is_forgotten(new_door, upstream, trusting):
         assert client.ask("STARTTLS").code == 503
         client.close()
     assert not any(line.startswith((b"MAIL", b"RCPT", b"DATA")) for line in upstream.commands())
-    assert gate.process.log.count("behind STARTTLS: they are dropped") == len(injected) - 1
+    wait_until(lambda: gate.process.log.count("behind STARTTLS: they are dropped") == len(injected) - 1, "each is told of")
 
 
 def test_clear_text_in_the_place_of_a_handshake_ends_the_session(new_door, upstream):

@@ -27,8 +27,8 @@ def test_xclient_names_the_real_client(new_gate, new_postfix):
         assert reply.code == 554 and "Access denied" in reply.text, reply
     [message] = postfix.wait_messages(1)
     assert maildir.fields(message, "Received")[0].startswith("from client.test (unknown [127.0.0.9])")
-    assert re.search(r"smtpd\[\d+\]: \w+: client=unknown\[127\.0\.0\.9\]", postfix.log)
-    assert re.search(r"NOQUEUE: reject: RCPT from unknown\[127\.0\.0\.8\]", postfix.log)
+    postfix.wait_log(r"smtpd\[\d+\]: \w+: client=unknown\[127\.0\.0\.9\]")
+    postfix.wait_log(r"NOQUEUE: reject: RCPT from unknown\[127\.0\.0\.8\]")
 
 
 def test_xclient_and_auth(new_door, new_submission, trusting):
@@ -41,8 +41,8 @@ def test_xclient_and_auth(new_door, new_submission, trusting):
     assert client.deliver([EVERYWHERE], letter()).code == 250
     client.close()
     postfix.wait_messages(1)
-    assert re.search(rf"client=unknown\[127\.0\.0\.9\], sasl_method=SCRAM-SHA-256, sasl_username={LOGIN}", postfix.log)
-    assert re.search(r"unknown\[127\.0\.0\.9\]: SASL SCRAM-SHA-256 authentication failed", postfix.log)
+    postfix.wait_log(rf"client=unknown\[127\.0\.0\.9\], sasl_method=SCRAM-SHA-256, sasl_username={LOGIN}")
+    postfix.wait_log(r"unknown\[127\.0\.0\.9\]: SASL SCRAM-SHA-256 authentication failed")
 
 
 def test_without_the_permission_nothing_goes_in_the_gates_own_name(new_door, new_submission, new_gate, trusting):
