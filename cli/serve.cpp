@@ -23,6 +23,7 @@
 #include <atomic>
 #include <csignal>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -221,6 +222,8 @@ int serve(const ServeOptions& options) {
     if (watcher) watcher->reload(*again);
     return *std::move(again);
   };
+  // Once, when all of it serves.
+  std::function<void()> announce;
   auto server = proxy::Server::create(*config, {.reader = [&] { return keeper.reader(); },
                                                 .reload = reload,
                                                 .every_second =
@@ -228,7 +231,11 @@ int serve(const ServeOptions& options) {
                                                       keeper.look();
                                                       manager.alive(oldest_tick);
                                                     },
-                                                .phase = [&](auto phase) { tell(manager, phase); },
+                                                .phase =
+                                                    [&](auto phase) {
+                                                      if (announce) std::exchange(announce, {})();
+                                                      tell(manager, phase);
+                                                    },
                                                 .passed = &*passed,
                                                 .shared = {.traffic = &recorder,
                                                            .ledger = &ledger,
@@ -261,11 +268,13 @@ int serve(const ServeOptions& options) {
       return exit_failed;
     }
   }
+  announce = [&] {
+    for (const auto& line : (*server)->listening()) log::info(line);
+    for (const auto& line : pages->listening()) log::info(line);
+    log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
+                          config->store_path.string()));
+  };
   keeper.look();
-  for (const auto& line : (*server)->listening()) log::info(line);
-  for (const auto& line : pages->listening()) log::info(line);
-  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
-                        config->store_path.string()));
   recorder.start();
   ledger.start();
   gauges.start();

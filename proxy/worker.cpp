@@ -321,6 +321,7 @@ void Worker::look_after(const std::shared_ptr<Generation>& generation, Clock::ti
 }
 
 awaitable<void> Worker::tick() {
+  contacts_->refresh();
   while (!draining_ || active_ > 0) {
     clock_.expires_after(giving_up_ ? std::chrono::milliseconds{50}
                                     : std::chrono::milliseconds{1000});

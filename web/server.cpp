@@ -523,6 +523,7 @@ void Server::Impl::note(const Listener& listener, std::string_view method, const
 }
 
 awaitable<void> Server::Impl::tick() {
+  reader->refresh();
   for (;;) {
     clock.expires_after(seconds(1));
     const auto [error] = co_await clock.async_wait(as_values);
