@@ -19,6 +19,7 @@
 #include "proxy/server.h"
 #include "web/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <expected>
@@ -99,6 +100,17 @@ std::expected<std::optional<Account>, int> account_to_become(const Config& confi
   if (config.user.empty()) {
     log::warning("runs as root: name a user in the configuration, as in user = \"postern\"");
     return std::nullopt;
+  }
+  // Root would make it in a folder that is the account's, where anything may lie in wait.
+  const auto plain = std::ranges::find_if(config.listeners, [](const ListenerConfig& listener) {
+    return listener.tls != ListenerConfig::Tls::off && listener.certificates.empty();
+  });
+  if (plain != config.listeners.end()) {
+    log::error(
+        fmt::format("listener {}: root makes no development certificate for a user: set "
+                    "certificate and key, or start as that user",
+                    plain->name));
+    return std::unexpected(exit_call);
   }
   auto account = find_account(config.user);
   if (account) return *std::move(account);
@@ -241,10 +253,6 @@ int serve(const ServeOptions& options) {
     log::error(problem->text);
     return exit_call;
   }
-  for (const auto& line : (*server)->listening()) log::info(line);
-  for (const auto& line : pages->listening()) log::info(line);
-  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
-                        config->store_path.string()));
   // With the ports and the keys in hand. No thread runs yet, and the store was not touched: it is
   // the account's, who could have put anything there.
   if (*account) {
@@ -254,6 +262,10 @@ int serve(const ServeOptions& options) {
     }
   }
   keeper.look();
+  for (const auto& line : (*server)->listening()) log::info(line);
+  for (const auto& line : pages->listening()) log::info(line);
+  log::info(fmt::format("upstream {}, store {}", to_string(config->upstream.address),
+                        config->store_path.string()));
   recorder.start();
   ledger.start();
   gauges.start();

@@ -45,8 +45,8 @@ class ClientSide : public Served {
   // the next co_await.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
       std::chrono::milliseconds limit, std::size_t at_most);
-  // How long the next piece of a message is waited for: whoever sends an octet now and then does not
-  // keep an upstream for ever.
+  // How long the next piece of a message is waited for: whoever sends an octet now and then does
+  // not keep an upstream for ever.
   [[nodiscard]] static std::chrono::milliseconds patience(
       std::uint64_t octets, std::chrono::steady_clock::time_point begun,
       std::chrono::milliseconds limit);

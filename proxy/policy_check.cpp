@@ -43,7 +43,8 @@ void PolicyCheck::answer(const wire::PolicyRequest& request, std::string& out) {
     return;
   }
   const auto reverse_path = sender_of(request.sender);
-  decide(*recipient, reverse_path, lookup_.streams().of_envelope(reverse_path, listener_), out);
+  decide(*recipient, reverse_path,
+         lookup_.streams().of_envelope(reverse_path, listener_, request.sasl_username), out);
 }
 
 void PolicyCheck::decide(const policy::Mailbox& recipient, const policy::Mailbox& reverse_path,

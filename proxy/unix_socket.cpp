@@ -41,6 +41,15 @@ int with_address(int descriptor, const std::filesystem::path& path) {
                                                                                             : errno;
 }
 
+// 0 where somebody listens; ECONNREFUSED where a file is all that is left.
+int error_of_connecting(const std::filesystem::path& path) {
+  const int probe = open_socket();
+  if (probe < 0) return errno;
+  const int error = with_address<::connect>(probe, path);
+  ::close(probe);
+  return error == EAGAIN ? 0 : error;  // listens, and is very busy
+}
+
 // What stands at the path already is out of the way, or why it stays.
 Result<void> clear_the_way(const std::filesystem::path& path) {
   struct stat found{};
@@ -53,12 +62,8 @@ Result<void> clear_the_way(const std::filesystem::path& path) {
                                           "socket; remove it, or choose another path",
                                           path.string()));
   }
-  const int probe = open_socket();
-  if (probe < 0) return cannot_listen(path, errno);
-  const int error = with_address<::connect>(probe, path);
-  ::close(probe);
-  // EAGAIN: somebody listens, and is very busy.
-  if (error == 0 || error == EAGAIN) {
+  const int error = error_of_connecting(path);
+  if (error == 0) {
     return fail(Errc::busy, fmt::format("cannot listen on unix:{}: another program does (ss -lxp "
                                         "shows which); stop it, or choose another path",
                                         path.string()));
@@ -121,7 +126,9 @@ UnixSocket::~UnixSocket() {
   hand_over();
   struct stat found{};
   if (path_.empty() || ::lstat(path_.c_str(), &found) != 0) return;
-  if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
+  // A file made after ours was removed may have its number.
+  if (found.st_dev != device_ || found.st_ino != inode_) return;
+  if (error_of_connecting(path_) == ECONNREFUSED) ::unlink(path_.c_str());
 }
 
 }  // namespace postern::proxy

@@ -8,7 +8,7 @@
 
 namespace postern::proxy {
 
-// Its file is removed at the end of its life.
+// Its file is removed at the end of its life, when every duplicate is closed.
 class UnixSocket {
  public:
   // Takes the place of a file that a crash left behind. Errc::busy where somebody listens there,
@@ -28,7 +28,8 @@ class UnixSocket {
 
   std::filesystem::path path_;
   int descriptor_;
-  // Of the file, so that the one of a gate that came after us stays.
+  // Of the file, so that the one of a gate that came after us stays: its number may be that of
+  // ours, which is free again.
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

@@ -28,8 +28,8 @@ awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
     if (parsed.state == ParsedReply::State::malformed) {
       co_return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
     }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return fail(Errc::timeout, "timed out");
     if (auto ready = co_await stream_->wait_readable(left); !ready)
       co_return std::unexpected(ready.error());

@@ -16,7 +16,8 @@ struct Reply {
   std::string text;  // octets for the wire
 
   [[nodiscard]] bool positive() const { return code >= 200 && code < 300; }
-  // The yes to MAIL, RCPT and the end of data (RFC 5321 section 4.3.2); another 2yz is none to them.
+  // The yes to MAIL, RCPT and the end of data (RFC 5321 section 4.3.2); another 2yz is none to
+  // them.
   [[nodiscard]] bool accepts() const { return code == 250 || code == 251; }
   [[nodiscard]] bool intermediate() const { return code >= 300 && code < 400; }
   [[nodiscard]] bool transient() const { return code >= 400 && code < 500; }

@@ -4,13 +4,16 @@ One file alone: /usr/bin/python3 -m pytest tests/e2e/test_wire.py (POSTERN_BIN: 
 """
 
 import shutil
+import ssl
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from authority import Authority
+from dovecot import Dovecot
 from fake_upstream import FakeUpstream
-from postfix import Postfix
+from postfix import Postfix, sasl_settings
 from processes import POSTERN, Gate, Process
 
 
@@ -91,3 +94,40 @@ def new_postfix(directory):
 @pytest.fixture
 def postfix(new_postfix):
     return new_postfix()
+
+
+@pytest.fixture
+def authority(directory):
+    return Authority(directory)
+
+
+@pytest.fixture
+def new_submission(directory, new_postfix):
+    """Starts instances of Postfix that relay for those whom a Dovecot knows: new_submission({login: password})."""
+    made = []
+
+    def make(passwords, settings="", **options):
+        made.append(Dovecot(directory / f"dovecot{len(made)}", passwords))
+        return new_postfix(settings=sasl_settings(made[-1]) + settings, **options)
+
+    yield make
+    for service in made:
+        service.stop()
+
+
+@pytest.fixture
+def trusting(authority):
+    """The context of clients that trust the gate's certificate."""
+    return ssl.create_default_context(cafile=authority.certificate)
+
+
+@pytest.fixture
+def new_door(new_gate, authority):
+    """Makes gates that take passwords, under TLS, and relay for who has one alone: new_door(upstream address, mode=...)."""
+    certificate, key = authority.sign("gate.test")
+
+    def make(upstream, mode="starttls", listener="", **options):
+        lines = f'tls = "{mode}"\ncertificate = "{certificate}"\nkey = "{key}"\nauth = "passthrough"\n{listener}'
+        return new_gate(upstream, listener=lines, **{"trusted": '["192.0.2.0/24"]', **options})
+
+    return make

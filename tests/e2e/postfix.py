@@ -148,6 +148,13 @@ class Postfix:
         assert not check or done.returncode == 0, (
             done.stdout + done.stderr + (self.log if (self.directory / "log").exists() else ""))
 
+    def kill_served(self):
+        """Kills the processes that serve a connection on 127.0.0.1 now."""
+        listed = self._run("ss", "-Htnp", "state", "established", "sport", f"= :{self.address[1]}").stdout
+        served = set(re.findall(r'"smtpd",pid=(\d+)', listed))
+        assert served, listed
+        _root("kill", "-9", *served)
+
     def address_on(self, host):
         """Of the service that listens on port 0 of the host."""
         master = int((self.directory / "queue/pid/master.pid").read_text())
@@ -167,6 +174,14 @@ class Postfix:
 
 def _root(*arguments):
     subprocess.run([*AS_ROOT, *map(str, arguments)], check=True, timeout=DEADLINE)
+
+
+def sasl_settings(dovecot):
+    """Of a Postfix which relays for who authenticates, and for nobody else. What it takes stays in its Maildir, wherever it
+    is for."""
+    return (f"smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = {dovecot.socket}\n"
+            "smtpd_sasl_authenticated_header = yes\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject\n"
+            "smtpd_recipient_restrictions =\ndefault_transport = virtual\n")
 
 
 def front_settings(gate):

@@ -110,6 +110,7 @@ name = "relay"
 address = "{listen}"
 role = "relay"
 trusted = {trusted}
+{listener}
 
 [upstream]
 address = "{upstream}"
@@ -121,18 +122,20 @@ address = "{upstream}"
 class Gate:
     """A gate with a directory of its own: configuration, store, and the serving process when it is started."""
 
-    def __init__(self, directory, upstream, trusted='["127.0.0.0/8", "::1"]', more=""):
+    def __init__(self, directory, upstream, trusted='["127.0.0.0/8", "::1"]', more="", listener=""):
+        """`listener`: more lines of it. `more`: of [upstream] first, then sections."""
         self.directory = Path(directory)
         self.config = self.directory / "postern.toml"
         self.store = self.directory / "store"
         self.upstream = upstream
         self.trusted = trusted
+        self.listener = listener
         self.process = None
         self.configure(more)
 
     def configure(self, more="", **changes):
         """Writes the configuration; sections that it lacks come in `more`."""
-        values = {"store": self.store, "listen": "127.0.0.1:0", "trusted": self.trusted,
+        values = {"store": self.store, "listen": "127.0.0.1:0", "trusted": self.trusted, "listener": self.listener,
                   "upstream": text_of(self.upstream), "more": more, **changes}
         self.config.write_text(CONFIGURATION.format(**values))
 

@@ -20,15 +20,36 @@ class Closed(Exception):
 
 
 class Client:
-    def __init__(self, address, ehlo="client.test"):
-        self.socket = socket.create_connection(address, DEADLINE)
+    def __init__(self, address, ehlo="client.test", source=None, tls=None, before=b""):
+        """`tls`: a context, under which everything is said. `before`: octets in front of all others."""
+        self.socket = socket.create_connection(address, DEADLINE, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(before)
+        if tls is not None:
+            self._secure(tls)
         self._buffer = b""
         self.greeting = self.reply()
         self.ehlo = None
         if ehlo is not None:
-            self.ehlo = self.ask(f"EHLO {ehlo}")
-            assert self.ehlo.code == 250, self.ehlo
+            self.hello(ehlo)
+
+    def hello(self, ehlo="client.test"):
+        self.ehlo = self.ask(f"EHLO {ehlo}")
+        assert self.ehlo.code == 250, self.ehlo
+
+    def start_tls(self, context, ehlo="client.test", name="gate.test"):
+        reply = self.ask("STARTTLS")
+        assert reply.code == 220 and self._buffer == b"", reply
+        self._secure(context, name)
+        if ehlo is not None:
+            self.hello(ehlo)
+
+    def _secure(self, context, name="gate.test"):
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+
+    def offers(self):
+        """The lines of the last EHLO's reply."""
+        return [line[4:] for line in self.ehlo.text.split("\n")]
 
     def __enter__(self):
         return self
@@ -93,6 +114,15 @@ class Client:
         for reply in self.envelope(recipients, sender):
             assert reply.code == 250, reply
         return self.data(message)
+
+
+def secured(gate, context, mode="starttls"):
+    """A client of the gate, under TLS."""
+    if mode == "implicit":
+        return Client(gate.address, tls=context)
+    client = Client(gate.address)
+    client.start_tls(context)
+    return client
 
 
 def stuffed(message):

@@ -14,11 +14,6 @@ IMPLICIT = "127.0.0.1:0 inet  n  -  n  -     -  smtpd -o smtpd_tls_wrappermode=y
 
 
 @pytest.fixture
-def authority(directory):
-    return Authority(directory)
-
-
-@pytest.fixture
 def tls_postfix(new_postfix, authority):
     """Starts a Postfix that is mx.test, and takes nothing without TLS unless `level` says so."""
     def make(smtpd=STARTTLS, level="encrypt"):
@@ -81,7 +76,7 @@ def test_authorities_are_read_anew(directory, new_gate, tls_postfix, authority):
     deferred(gate)
     authority.certificate.write_text("nothing\n")
     gate.process.signal(signal.SIGHUP)
-    gate.process.wait_log("ca.pem: no certificate in PEM form.*stays the one that was in use")
+    gate.process.wait_log("ca.pem: no certificate in PEM form.*the configuration stays as it was")
     authority.certificate.write_text(good)
     gate.process.signal(signal.SIGHUP)
     gate.process.wait_log("configuration read anew")

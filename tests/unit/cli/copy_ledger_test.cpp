@@ -222,6 +222,7 @@ TEST_CASE("copy ledger: a compaction meanwhile loses nothing that was reported")
   int failures = 0;
   {
     CopyLedger ledger([&] { return keeper.store(); }, {.retry = milliseconds{1}});
+    ledger.start();
     std::thread compacting([&] {
       for (int i = 0; i < 5; ++i) {
         CHECK(await([&] {

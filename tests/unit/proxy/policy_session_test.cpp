@@ -34,7 +34,7 @@ class FewContacts final : public policy::ContactReader {
     findings.clear();
     if (address.text == "broken@example.com") return fail(Errc::io, "the store is away");
     const bool bounced = address.text == "bounced@example.com";
-    constexpr std::array<std::string_view, 3> left{"gone@example.com", "two words@example.com",
+    constexpr std::array<std::string_view, 3> left{"gone@example.com", "\"two words\"@example.com",
                                                    "j\xc3\xb6rg@xn--bcher-kva.example"};
     if (!bounced && std::ranges::find(left, address.text) == left.end()) return {};
     auto& found = findings.add(policy::Findings::Found::Form::mailbox);
@@ -65,23 +65,27 @@ class KeptTraffic final : public policy::TrafficLog {
 };
 
 std::shared_ptr<const policy::Streams> some_streams() {
-  std::vector<policy::Stream> streams(2);
+  std::vector<policy::Stream> streams(3);
   streams[0].name = "invoices";
   streams[0].kind = policy::Stream::Kind::transactional;
   streams[0].sender = {"billing@example.org"};
   streams[1].name = "alerts";
   streams[1].kind = policy::Stream::Kind::transactional;
   streams[1].listener = {"alerts"};
+  streams[2].name = "sales";
+  streams[2].kind = policy::Stream::Kind::transactional;
+  streams[2].login = {"*@sales.example"};
   return std::make_shared<const policy::Streams>(std::move(streams));
 }
 
 Time noon() { return *parse_time("2026-03-02"); }
 
 std::string request(std::string_view recipient, std::string_view sender = "news@example.org",
-                    std::string_view state = "RCPT") {
+                    std::string_view state = "RCPT", std::string_view login = "") {
   std::string text = "request=smtpd_access_policy\nprotocol_state=";
   text.append(state).append("\nsender=").append(sender);
-  return text.append("\nrecipient=").append(recipient).append("\nsize=0\n\n");
+  text.append("\nrecipient=").append(recipient).append("\nsasl_username=").append(login);
+  return text.append("\nsize=0\n\n");
 }
 
 struct Asked {
@@ -120,10 +124,7 @@ struct Connection {
     std::vector<char> buffer(256UL * 1024);
     FewContacts contacts;
     policy::Findings findings;
-    proxy::Pool pool(context.get_executor(), {.hostname = "gate.example", .timeouts = {}},
-                     []() -> asio::awaitable<Result<std::unique_ptr<proxy::Stream>>> {
-                       co_return fail(Errc::io, "a policy session asks no upstream");
-                     });
+    proxy::Routes routes;  // a policy session asks no upstream
     auto settings = std::make_shared<proxy::SessionSettings>();
     settings->role = ListenerConfig::Role::policy;
     settings->trusted = loopback_networks();
@@ -132,7 +133,7 @@ struct Connection {
     proxy::PolicySession session("test", std::make_unique<MemoryStream>(in, out, write_limit),
                                  parse_ip(peer).value(),
                                  {.buffer = buffer,
-                                  .pool = pool,
+                                  .routes = routes,
                                   .contacts = contacts,
                                   .findings = findings,
                                   .clock = &noon},
@@ -180,6 +181,8 @@ TEST_CASE("what a request comes to") {
        "one line of ASCII, whatever the note holds"},
       {request("gone@example.com", ""), dunno, "the null sender is no newsletter"},
       {request("gone@example.com", "billing@example.org"), dunno, "a transactional stream"},
+      {request("gone@example.com", "news@example.org", "RCPT", "anna@sales.example"), dunno,
+       "the stream of who authenticated"},
       {request("gone@example.com", "root"), unsubscribed, "no null sender, though no address"},
       {request("gone@example.com", "@@"), unsubscribed, "likewise"},
       {request("broken@example.com"),
