@@ -112,6 +112,7 @@ wire::Reply ehlo_reply(std::string_view hostname, const Capabilities& offered,
   if (own.starttls) text += "250-STARTTLS\r\n";
   if (!offered.auth.empty()) text += fmt::format("250-AUTH {}\r\n", fmt::join(offered.auth, " "));
   if (own.xforward) text += fmt::format("250-XFORWARD {}\r\n", wire::forwarded_names);
+  if (own.chunking) text += "250-CHUNKING\r\n";
   text += "250 ENHANCEDSTATUSCODES\r\n";
   return {250, std::move(text)};
 }

@@ -40,6 +40,7 @@ struct Capabilities {
 // What is the gate's own to offer, whatever the upstream does.
 struct OwnExtensions {
   bool starttls = false;
+  bool chunking = false;
   bool xforward = false;
 };
 // Our reply to EHLO. PIPELINING and ENHANCEDSTATUSCODES are the gate's own too and always there; of

@@ -147,8 +147,10 @@ awaitable<Result<std::string_view>> ClientSide::receive_commands() {
   if (!got) {
     co_await farewell(got.error());
   } else if (log::enabled(log::Level::debug)) {
-    // A password may be in it, in whatever pieces it comes.
-    const bool shown = !dialogue_.may_authenticate() || dialogue_.is_authenticated();
+    // A password may be in it, in whatever pieces it comes, or some of a message behind BDAT.
+    const bool shown = (!dialogue_.may_authenticate() || dialogue_.is_authenticated()) &&
+                       !dialogue_.drops_chunk() &&
+                       !contains_nocase(pending_ + std::string(*got), "BDAT");
     log::debug(shown ? fmt::format("{} -> {}", id_, printable(*got, 2000))
                      : fmt::format("{} -> {} octets", id_, got->size()));
   }

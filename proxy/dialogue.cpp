@@ -90,16 +90,20 @@ Reply Dialogue::greeting() const {
 
 Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
   Plan plan;
-  while (!plan.ends_session && !plan.asks_data && !plan.starts_tls && !plan.auth &&
+  while (!plan.ends_session && !plan.asks_data && !plan.chunk && !plan.starts_tls && !plan.auth &&
          plan.replies.size() < max_replies && plan.reply_octets < max_reply_octets) {
-    if (octets_to_drop_ > 0) {
-      const auto count = std::min<std::uint64_t>(octets_to_drop_, input.size());
-      input.remove_prefix(count);
-      octets_to_drop_ -= count;
+    if (chunk_refusal_) {
+      if (!drop_chunk(input, plan)) break;
+      continue;
     }
     if (dropping_line_ && !drop_line(input, plan)) break;
     const auto line = wire::next_line(input);
     if (line.state == wire::Line::State::none) break;
+    if (line.state != wire::Line::State::complete && wire::announces_chunk(input)) {
+      plan.ends_session = true;
+      add(plan, unreadable_chunk());
+      break;
+    }
     if (line.state == wire::Line::State::too_long) {
       dropping_line_ = true;
       continue;
@@ -110,8 +114,13 @@ Plan Dialogue::take(std::string_view& input, const Capabilities& offered) {
       const auto command = wire::parse_command(line.text);
       if (depends_on_pending(command, plan)) break;
       plan.asks_data = command.verb == Verb::data && !command.error;
-      octets_to_drop_ = command.octets_to_drop;
-      add(plan, answer(command, plan, offered));
+      auto reply = answer(command, plan, offered);
+      if (reply && command.chunk && !plan.ends_session) {
+        abandon(plan);
+        refuse_chunk(*command.chunk, *std::move(reply));
+      } else {
+        add(plan, std::move(reply));
+      }
     }
     input.remove_prefix(line.consumed);
   }
@@ -140,7 +149,10 @@ bool Dialogue::drop_line(std::string_view& input, Plan& plan) {
 }
 
 bool Dialogue::depends_on_pending(const wire::Command& command, const Plan& plan) const {
-  if (plan.forwards.empty() || command.error) return false;
+  if (plan.forwards.empty()) return false;
+  // One that is refused ends the transaction.
+  if (command.verb == Verb::bdat) return command.error || !rules_.chunking || !extended_;
+  if (command.error) return false;
   switch (command.verb) {
     case Verb::helo:
     case Verb::ehlo:
@@ -169,6 +181,7 @@ std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
                                       const Capabilities& offered) {
   if (after_refused_data_ && command.verb == Verb::unknown) return no_command(plan, {});
   after_refused_data_ = false;
+  if (command.verb == Verb::bdat) return bdat(command, plan);
   if (command.error) return command.error;
   switch (command.verb) {
     case Verb::helo:
@@ -202,6 +215,7 @@ std::optional<Reply> Dialogue::answer(const wire::Command& command, Plan& plan,
       return auth(command, plan);
     case Verb::xforward:
       return xforward(command);
+    case Verb::bdat:
     case Verb::unknown:
       break;
   }
@@ -225,7 +239,9 @@ Reply Dialogue::hello(const wire::Command& command, Plan& plan, const Capabiliti
   size_is_ours_ = told_.size && !offered.size;
   if (!extended_) return make_reply(250, "", rules_.hostname);
   return ehlo_reply(rules_.hostname, told_,
-                    {.starttls = rules_.starttls && !secure_, .xforward = rules_.xforward});
+                    {.starttls = rules_.starttls && !secure_,
+                     .chunking = rules_.chunking,
+                     .xforward = rules_.xforward});
 }
 
 void Dialogue::secured() {
@@ -326,6 +342,7 @@ Reply Dialogue::mail(const wire::Command& command, Plan& plan) {
 std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
                                     const Capabilities& offered) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
+  if (transaction_->in_chunks) return make_reply(503, "5.5.1", "its message has begun");
   if (const auto extension = missing(told_, needed_by(command.recipient)); !extension.empty()) {
     return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
   }
@@ -388,6 +405,12 @@ void Dialogue::forward_rcpt(Plan& plan, const policy::Mailbox& path,
 std::optional<Reply> Dialogue::data(Plan& plan) {
   after_refused_data_ = true;  // until it turns out to go ahead
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL and RCPT before DATA");
+  if (transaction_->in_chunks) return make_reply(503, "5.5.1", "its message came by BDAT so far");
+  return ask_for_data(plan);
+}
+
+// For DATA and the first BDAT.
+std::optional<Reply> Dialogue::ask_for_data(Plan& plan) {
   auto& transaction = *transaction_;
   if (transaction.broken && transaction.accepted > 0) {
     auto broken = std::move(transaction.broken);
@@ -517,9 +540,11 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
   transaction.recipients_asked.clear();
   if (plan.own_data) settle_own_data(plan, settled);
   if (settled.go_ahead) after_refused_data_ = false;
-  // A DATA that did not go ahead ends the transaction where there was something to send.
-  if (plan.asks_data && !settled.go_ahead && (transaction.accepted > 0 || settled.drop_upstream))
-    end_transaction();
+  if (plan.chunk) settle_chunk(plan, settled);
+  // A DATA that did not go ahead ends the transaction where there was something to send; a BDAT
+  // always: the chunks to come are no message without it.
+  const bool asked = transaction.accepted > 0 || settled.drop_upstream || plan.chunk;
+  if ((plan.asks_data || plan.chunk) && !settled.go_ahead && asked) end_transaction();
   return settled;
 }
 

@@ -44,6 +44,8 @@ struct Transaction {
   std::uint32_t accepted = 0;    // by the upstream
   std::uint32_t refused = 0;     // by the gate
   bool sent = false;             // MAIL is open upstream
+  bool in_chunks = false;        // of its message, which BDAT brings, one came
+  std::uint64_t chunk_octets = 0;
   Capabilities needs;  // the extensions it uses: an upstream that lacks one cannot have it
   // Answers every further RCPT and DATA: the upstream refused MAIL, or was lost.
   std::optional<wire::Reply> broken;
@@ -75,7 +77,14 @@ struct Plan {
   std::string octets;             // their command lines; MAIL is in front of them, up to `mail_end`
   std::size_t mail_end = 0;       // 0: MAIL is not among them: it is open upstream already
   bool asks_data = false;  // its last command is DATA: whatever waits behind it is no command
-  // The reply to DATA is ours: what the upstream is sent hangs on the header section.
+  // Its last command is BDAT: so many octets behind it are of the message. Its reply is the last of
+  // `replies` until it is settled, and then none of them.
+  struct Chunk {
+    std::uint64_t octets = 0;
+    bool last = false;
+  };
+  std::optional<Chunk> chunk{};
+  // The reply to DATA (or BDAT) is ours: what the upstream is sent hangs on the header section.
   std::optional<std::size_t> own_data;
   bool abandons = false;  // a transaction that may be open upstream is over: RSET before the next
   bool ends_session = false;  // QUIT, or too many errors: replies, then close
@@ -111,6 +120,7 @@ class Dialogue {
     bool auth = false;           // clients may authenticate: under TLS, or with `auth_in_clear`
     bool auth_in_clear = false;
     bool must_authenticate = false;  // who does not may not relay
+    bool chunking = false;           // BDAT is offered
     bool xforward = false;           // its word on who the client is counts
     // Asked at each MAIL that is fit, and counts it; empty: there is no rate to keep to.
     std::function<bool()> may_send{};
@@ -127,7 +137,7 @@ class Dialogue {
   [[nodiscard]] Plan take(std::string_view& input, const Capabilities& offered);
 
   struct Settled {
-    bool go_ahead = false;       // the client's data follows
+    bool go_ahead = false;       // the client's data follows, or its chunk
     bool data_held = false;      // and the upstream was not asked for it yet
     bool drop_upstream = false;  // what it said cannot be trusted: its connection is not used again
   };
@@ -162,6 +172,8 @@ class Dialogue {
     return rules_.auth && (secure_ || rules_.auth_in_clear);
   }
   [[nodiscard]] bool is_authenticated() const { return authenticated_; }
+  // What comes next are octets of a chunk that was refused.
+  [[nodiscard]] bool drops_chunk() const { return chunk_refusal_.has_value(); }
 
  private:
   [[nodiscard]] bool depends_on_pending(const wire::Command& command, const Plan& plan) const;
@@ -180,6 +192,15 @@ class Dialogue {
   [[nodiscard]] std::expected<Recipient, wire::Reply> recipient_of(const wire::Command& command,
                                                                    const Capabilities& offered);
   [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> ask_for_data(Plan& plan);
+  // Of BDAT (dialogue_chunks.cpp).
+  [[nodiscard]] std::optional<wire::Reply> bdat(const wire::Command& command, Plan& plan);
+  [[nodiscard]] std::optional<wire::Reply> unfit_chunk(const wire::Command& command,
+                                                       Plan& plan) const;
+  [[nodiscard]] static wire::Reply unreadable_chunk();
+  void refuse_chunk(std::uint64_t octets, wire::Reply reply);
+  [[nodiscard]] bool drop_chunk(std::string_view& input, Plan& plan);
+  void settle_chunk(Plan& plan, Settled& settled);
   void forward_mail(Plan& plan, const policy::ContactRef& ref);
   void forward_rcpt(Plan& plan, const policy::Mailbox& path,
                     const wire::RecipientParameters& parameters);
@@ -201,8 +222,10 @@ class Dialogue {
   bool size_is_ours_ = false;  // of that, SIZE is no word of the upstream's
   bool after_refused_data_ =
       false;  // a client that did not wait for the 354 would send its message now
-  std::uint64_t octets_to_drop_ = 0;  // announced by BDAT, which is refused: never read as commands
-  bool dropping_line_ = false;        // the rest of an over-long line is still to come
+  // Announced by BDAT, which is refused: never read as commands. Its reply comes behind them.
+  std::uint64_t octets_to_drop_ = 0;
+  std::optional<wire::Reply> chunk_refusal_;
+  bool dropping_line_ = false;  // the rest of an over-long line is still to come
   std::optional<Transaction> transaction_;
 };
 

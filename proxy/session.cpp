@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "proxy/answered.h"
 #include "proxy/copies.h"
+#include "proxy/session_message.h"
 
 #include <algorithm>
 #include <array>
@@ -48,6 +49,7 @@ Dialogue::Rules rules_of(const SessionSettings& settings, const IpAddress& peer,
           .auth = settings.auth,
           .auth_in_clear = settings.auth && is_local(peer),
           .must_authenticate = settings.auth && !contains(settings.trusted, peer),
+          .chunking = true,
           .xforward = contains(settings.xforward, peer),
           .may_send = std::move(may_send)};
 }
@@ -82,6 +84,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .contexts = context_.contexts},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic, settings_->counts.get(), context_.returns) {}
+
+Session::~Session() = default;
 
 const Capabilities& Session::offered() const {
   return own_pool_ ? own_pool_->offered() : context_.routes.offered();
@@ -126,25 +130,32 @@ awaitable<void> Session::run() {
   }
   if (open && draining_) co_await farewell({Errc::cancelled, "draining"});
   release_copies(context_.clock() + on_record_unread);
-  dialogue_.end_transaction();
+  dialogue_.end_transaction({.campaign = message_ ? message_->flow.campaign() : std::string()});
+  give_up_message();
   upstream_.give_back_open();
   client_->close();
 }
 
 awaitable<bool> Session::serve(Plan plan) {
-  if (plan.abandons) upstream_.give_back_open();
+  if (plan.abandons) {
+    give_up_message();
+    upstream_.give_back_open();
+  }
   Dialogue::Settled settled;
   if (!plan.forwards.empty()) {
     settled = co_await ask_upstream(plan);
-  } else if (plan.own_data) {
+  } else if (plan.own_data || plan.chunk) {
     settled = dialogue_.settle(plan, {});
   }
-  if (own_pool_ && own_pool_->is_lost()) end_behind_failure(plan);
+  // A message in chunks has its answer at its end.
+  if (own_pool_ && own_pool_->is_lost() && !message_) end_behind_failure(plan);
   if (!co_await send_replies(plan, settled.go_ahead)) {
     // The upstream may be waiting for data: only closing tells it that none will come.
     if (settled.go_ahead) upstream_.drop();
     co_return false;
   }
+  if (settled.go_ahead && plan.chunk)
+    co_return co_await relay_chunk(*plan.chunk, settled.data_held);
   if (settled.go_ahead) co_return co_await relay_message(settled.data_held);
   if (plan.starts_tls) co_return co_await start_tls();
   if (plan.auth) co_return co_await authenticate(*std::move(plan.auth));
@@ -253,37 +264,6 @@ std::string Session::trace() const {
   return settings_->received_header ? ClientSide::trace(context_.clock()) : std::string();
 }
 
-// A message between its 354 and the answer to its end.
-struct Session::Message {
-  Message(Session& session, bool held)
-      : Message(session, held, *session.dialogue_.transaction(), session.trace()) {}
-  Message(Session& session, bool held, const Transaction& transaction, const std::string& trace)
-      : Message(session, held, session.gatekeeper_.may_edit(*transaction.stream),
-                transaction.returns.has_value(), trace) {}
-  // The keys of links are asked for only where one may be made.
-  Message(Session& session, bool held, bool linked, bool returns, const std::string& trace)
-      : plan(*session.dialogue_.transaction(), *session.settings_->streams, session.gatekeeper_,
-             linked ? session.links() : LinkMaking{}, linked || returns ? trace : std::string()),
-        flow(trace,
-             {.header = session.settings_->limits.header,
-              .hops = session.settings_->limits.hops,
-              .size = session.settings_->listener_limits.size,
-              .normalize_lines = session.settings_->normalize_lines},
-             session.settings_->campaign_header, linked || returns ? &plan : nullptr),
-        data_held(held),
-        arrived(session.context_.clock()) {
-    if (held) digest.emplace();
-  }
-  DeliveryPlan plan;
-  MessageFlow flow;
-  bool data_held;  // the upstream was not asked for DATA yet
-  std::optional<ContentDigest> digest;
-  HeldMessage body;
-  std::optional<Reply> early;  // that came before the message's end, and answers it
-  Time arrived;
-  Dialogue::Ending ending;
-};
-
 LinkMaking Session::links() const {
   if (context_.link_keys == nullptr || settings_->links_url.empty()) return {};
   const auto days = std::chrono::floor<std::chrono::days>(context_.clock().time_since_epoch());
@@ -297,17 +277,13 @@ awaitable<bool> Session::relay_message(bool data_held) {
   MessageFlow& flow = message.flow;
   std::string first = std::exchange(pending_, {});  // came behind DATA
   relaying_ = true;
-  const auto begun = std::chrono::steady_clock::now();
   while (!flow.finished()) {
     std::string_view octets = first;
     if (first.empty()) {
-      const auto limit = patience(flow.octets(), begun, settings_->timeouts.data_block);
+      const auto limit = patience(flow.octets(), message.begun, settings_->timeouts.data_block);
       const auto got = co_await receive(limit, context_.buffer.size());
       if (!got) {
-        upstream_.drop();
-        log::info(fmt::format("{} message cut short: {}", id_, got.error().text));
-        dialogue_.end_transaction({.campaign = flow.campaign()});
-        co_await farewell(got.error());
+        co_await cut_short(message, got.error());
         co_return false;
       }
       octets = *got;
@@ -315,16 +291,35 @@ awaitable<bool> Session::relay_message(bool data_held) {
     // Data behind our 354: the client has read what we said before.
     release_copies({});
     const auto output = flow.feed(octets);
-    if (message.digest) message.digest->add(octets.substr(0, output.consumed));
     // Before the wait: `octets` may be in the thread's buffer.
     if (flow.finished()) pending_ = octets.substr(output.consumed);
-    if (message.plan.owes_contexts()) {
-      co_await take_first_piece(message, output);
-    } else {
-      co_await pass_on(message, output);
-    }
+    co_await take_output(message, octets, output);
     first.clear();
   }
+  co_return co_await end_message(message);
+}
+
+// What came of the octets.
+awaitable<void> Session::take_output(Message& message, std::string_view octets,
+                                     const MessageFlow::Output& output) {
+  if (message.digest) message.digest->add(octets.substr(0, output.consumed));
+  if (message.plan.owes_contexts()) {
+    co_await take_first_piece(message, output);
+  } else {
+    co_await pass_on(message, output);
+  }
+}
+
+awaitable<void> Session::cut_short(const Message& message, Error error) {
+  upstream_.drop();
+  log::info(fmt::format("{} message cut short: {}", id_, error.text));
+  dialogue_.end_transaction({.campaign = message.flow.campaign()});
+  co_await farewell(std::move(error));
+}
+
+// Its end has come: the reply.
+awaitable<bool> Session::end_message(Message& message) {
+  const MessageFlow& flow = message.flow;
   auto reply = co_await final_reply(message);
   relaying_ = false;
   const bool lost = own_pool_ && own_pool_->is_lost();

@@ -94,6 +94,8 @@ class Session final : public ClientSide {
   Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer, SessionContext context,
           std::shared_ptr<const SessionSettings> settings);
 
+  ~Session() override;
+
   [[nodiscard]] boost::asio::awaitable<void> run() override;
   void drain() override;
 
@@ -116,6 +118,16 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<Answers> ask_once(const Plan& plan, bool fresh);
   struct Message;
   [[nodiscard]] boost::asio::awaitable<bool> relay_message(bool data_held);
+  [[nodiscard]] boost::asio::awaitable<void> take_output(Message& message, std::string_view octets,
+                                                         const MessageFlow::Output& output);
+  [[nodiscard]] boost::asio::awaitable<void> cut_short(const Message& message, Error error);
+  [[nodiscard]] boost::asio::awaitable<bool> end_message(Message& message);
+  // Of BDAT (session_chunks.cpp).
+  [[nodiscard]] boost::asio::awaitable<bool> relay_chunk(Plan::Chunk chunk, bool data_held);
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> next_of_chunk(
+      std::uint64_t taken, std::uint64_t left, std::chrono::steady_clock::time_point begun);
+  [[nodiscard]] boost::asio::awaitable<void> take_stuffed(std::string octets);
+  void give_up_message();
   [[nodiscard]] boost::asio::awaitable<void> pass_on(Message& message,
                                                      const MessageFlow::Output& output);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> final_reply(Message& message);
@@ -143,7 +155,8 @@ class Session final : public ClientSide {
   std::uint32_t auth_failures_ = 0;
   // Of the last message: on record until the client shows that it read our 250.
   std::vector<policy::CopyKey> on_record_;
-  bool relaying_ = false;  // past DATA
+  std::unique_ptr<Message> message_;  // of which some chunks came, and not the last
+  bool relaying_ = false;             // past DATA, or in a chunk
 };
 
 }  // namespace postern::proxy

@@ -228,17 +228,15 @@ std::optional<Reply> parse_path_command(std::string_view text, const PathCommand
   return std::nullopt;
 }
 
-// RFC 3030 section 2: as many octets follow as the first word says. Not offered, but what was
-// announced is no command.
-std::uint64_t announced_octets(std::string_view argument) {
-  const std::string_view number = take_word(argument);
-  if (number.empty() || !std::ranges::all_of(number, is_digit)) return 0;
+// A number of octets; one that is too long for us is as good as the largest.
+std::optional<std::uint64_t> chunk_size(std::string_view number) {
+  if (number.empty() || !std::ranges::all_of(number, is_digit)) return std::nullopt;
   std::uint64_t octets = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), octets);
   return error == std::errc{} ? octets : std::numeric_limits<std::uint64_t>::max();
 }
 
-enum class Argument : std::uint8_t { none, optional, needed, name, path, auth };
+enum class Argument : std::uint8_t { none, optional, needed, name, path, auth, chunk };
 struct CommandRule {
   std::string_view word;
   Verb verb;
@@ -251,6 +249,7 @@ constexpr std::array command_rules{
     CommandRule{"MAIL", Verb::mail, Argument::path, {}},
     CommandRule{"RCPT", Verb::rcpt, Argument::path, {}},
     CommandRule{"DATA", Verb::data, Argument::none, "DATA takes no argument"},
+    CommandRule{"BDAT", Verb::bdat, Argument::chunk, "syntax: BDAT octets [LAST]"},
     CommandRule{"RSET", Verb::rset, Argument::none, "RSET takes no argument"},
     CommandRule{"NOOP", Verb::noop, Argument::optional, {}},
     CommandRule{"QUIT", Verb::quit, Argument::none, "QUIT takes no argument"},
@@ -264,19 +263,19 @@ constexpr std::array command_rules{
 
 // RFC 5321 section 4.2.4: commands that exist but are not served here get 502, words that are no
 // command 500.
-constexpr std::array<std::string_view, 7> not_served{"BDAT", "ETRN", "ATRN", "TURN",
+constexpr std::array<std::string_view, 6> not_served{"ETRN", "ATRN", "TURN",
                                                      "SEND", "SOML", "SAML"};
 
-Command wrong(Reply error) {
+Command wrong(std::string_view line, Reply error) {
   Command command;
+  if (announces_chunk(line)) command.verb = Verb::bdat;
   command.error = std::move(error);
   return command;
 }
 
-Command unserved(std::string_view word, std::string_view argument) {
+Command unserved(std::string_view word) {
   Command command;
   const auto is_word = [&](std::string_view known) { return equal_nocase(known, word); };
-  if (equal_nocase(word, "BDAT")) command.octets_to_drop = announced_octets(argument);
   command.error = std::ranges::any_of(not_served, is_word)
                       ? make_reply(502, "5.5.1", "command not implemented")
                       : make_reply(500, "5.5.1", "command not recognized");
@@ -293,11 +292,22 @@ std::optional<Reply> parse_auth(std::string_view argument, const CommandRule& ru
   return make_reply(501, "5.5.2", "the initial response is not base64");
 }
 
+// RFC 3030 section 2.
+std::optional<Reply> parse_chunk(std::string_view argument, const CommandRule& rule,
+                                 Command& command) {
+  command.chunk = chunk_size(take_word(argument));
+  command.last = equal_nocase(argument, "LAST");
+  if (command.chunk && (argument.empty() || command.last)) return std::nullopt;
+  return bad_argument(rule.syntax);
+}
+
 std::optional<Reply> parse_argument(std::string_view argument, const CommandRule& rule,
                                     Command& command) {
   switch (rule.argument) {
     case Argument::auth:
       return parse_auth(argument, rule, command);
+    case Argument::chunk:
+      return parse_chunk(argument, rule, command);
     case Argument::path:
       return parse_path_command(argument, rule.verb == Verb::mail ? mail_command : rcpt_command,
                                 command);
@@ -330,21 +340,28 @@ bool is_xtext(std::string_view text) {
   return true;
 }
 
+bool announces_chunk(std::string_view line) {
+  constexpr std::string_view word = "BDAT";
+  if (!equal_nocase(line.substr(0, word.size()), word)) return false;
+  return line.size() == word.size() ||
+         !(is_letter(line[word.size()]) || is_digit(line[word.size()]));
+}
+
 Command parse_command(std::string_view line) {
   // RFC 5321 section 4.1.1: "SHOULD tolerate trailing white space".
   line = line.substr(0, line.find_last_not_of(" \t") + 1);
   const auto no_control = [](char c) { return is_printable(c) || is_above_ascii(c); };
   if (!std::ranges::all_of(line, no_control))
-    return wrong(bad_line("control character in a command"));
+    return wrong(line, bad_line("control character in a command"));
   std::string_view argument = line;
   const std::string_view word = take_word(argument);
-  if (word.empty()) return wrong(bad_line("no command"));
+  if (word.empty()) return wrong(line, bad_line("no command"));
 
   const auto rule = std::ranges::find_if(
       command_rules, [&](const CommandRule& r) { return equal_nocase(r.word, word); });
   const bool has_path = rule != command_rules.end() && rule->argument == Argument::path;
-  if (!has_path && !is_ascii(line)) return wrong(bad_line("only ASCII is allowed here"));
-  if (rule == command_rules.end()) return unserved(word, argument);
+  if (!has_path && !is_ascii(line)) return wrong(line, bad_line("only ASCII is allowed here"));
+  if (rule == command_rules.end()) return unserved(word);
 
   Command command;
   command.verb = rule->verb;

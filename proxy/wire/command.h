@@ -1,5 +1,6 @@
 // A command line of a client, parsed: bytes in, values out. RFC 5321 section 4.1.1, with the
-// parameters of SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531) and DSN (3461). No socket is near.
+// parameters of SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531) and DSN (3461); BDAT (3030). No
+// socket is near.
 #pragma once
 
 #include "policy/address.h"
@@ -19,6 +20,7 @@ enum class Verb : std::uint8_t {
   mail,
   rcpt,
   data,
+  bdat,
   rset,
   noop,
   quit,
@@ -62,9 +64,11 @@ struct Command {
   // Set where the line is no valid command: the reply that the RFC has for it (500, 501, 504, 553,
   // 555 ...).
   std::optional<Reply> error;
-  // BDAT, which is not offered: so many octets follow the line that are data, to be dropped and
-  // never read as commands.
-  std::uint64_t octets_to_drop = 0;
+  // BDAT: so many octets follow the line that are data and never read as commands, whatever is
+  // answered, an error included. None: their number cannot be read, so that nobody knows where the
+  // next command begins.
+  std::optional<std::uint64_t> chunk;
+  bool last = false;  // BDAT
 };
 
 // One line without its CRLF. Never fails: a bad line is a Command with `error`. Whether the command
@@ -72,6 +76,9 @@ struct Command {
 // valid only in the paths of MAIL and RCPT (UTF-8; whether SMTPUTF8 was asked for is checked here:
 // 553 5.6.7 for RCPT is the session's, it knows the transaction).
 [[nodiscard]] Command parse_command(std::string_view line);
+
+// The line begins as BDAT does: whatever is wrong with it, octets that are no commands may follow.
+[[nodiscard]] bool announces_chunk(std::string_view line);
 
 // The command anew, from what was parsed, with CRLF: "MAIL FROM:<a@b> SIZE=12 BODY=8BITMIME\r\n".
 // Appended to `out`. `with_size`: false leaves SIZE= out (it is a hint, and an upstream that does

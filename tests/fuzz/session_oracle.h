@@ -74,6 +74,33 @@ struct Replies {
   }
 };
 
+// What DATA would have brought (RFC 5321 section 4.5.2), without the final dot.
+inline std::string stuffed(std::string content) {
+  if (!content.empty() && !content.ends_with("\r\n")) content += "\r\n";
+  content = "\r\n" + content;
+  for (auto at = content.find("\r\n."); at != std::string::npos; at = content.find("\r\n.", at + 3))
+    content.insert(at + 2, ".");
+  return content.substr(2);
+}
+
+// RFC 3030 section 2: how many octets follow, and whether they are the last; none: it is not read
+// here.
+struct Chunk {
+  std::size_t octets = 0;
+  bool last = false;
+};
+inline std::optional<Chunk> chunk_of(std::string_view line) {
+  constexpr std::size_t most_digits = 6;
+  constexpr std::string_view verb = "BDAT ";
+  std::string_view rest = line.substr(verb.size());
+  const auto digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+  if (digits == 0 || digits > most_digits) return std::nullopt;
+  const std::size_t octets = std::stoul(std::string(rest.substr(0, digits)));
+  rest.remove_prefix(digits);
+  if (rest != "\r\n" && rest != " LAST\r\n") return std::nullopt;
+  return Chunk{.octets = octets, .last = rest != "\r\n"};
+}
+
 inline bool is(std::string_view line, std::string_view verb) {
   return line.size() >= verb.size() &&
          std::ranges::equal(line.substr(0, verb.size()), verb, [](char a, char b) {
@@ -83,19 +110,36 @@ inline bool is(std::string_view line, std::string_view verb) {
 
 }  // namespace detail
 
-// Each line has one reply; behind a 354 comes data, whose end has one.
+// Each line has one reply; behind a 354 comes data, whose end has one; behind BDAT come as many
+// octets as it says.
 inline Dialogue read_dialogue(std::string_view sent, std::string_view heard) {
   Dialogue dialogue;
   detail::Replies replies{heard};
   require(!has_bare(heard) || heard.empty());
   if (replies.next() != 220) return dialogue;
   std::vector<std::string> accepted;
+  std::optional<std::string> chunks;  // of the message that comes in them
   for (;;) {
     const auto end = sent.find("\r\n");
     if (end == std::string_view::npos) return dialogue;
     const std::string line(sent.substr(0, end + 2));
     sent.remove_prefix(end + 2);
+    const auto chunk = detail::is(line, "BDAT ") ? detail::chunk_of(line) : std::nullopt;
+    const auto content = sent.substr(0, chunk ? chunk->octets : 0);
+    sent.remove_prefix(content.size());
     const auto code = replies.next();
+    if (chunk && content.size() == chunk->octets) {
+      chunks = chunks.value_or("").append(content);
+      if (chunk->last && !accepted.empty()) {
+        dialogue.outcomes.push_back(
+            {.accepted = accepted, .data = detail::stuffed(*chunks), .code = code});
+      }
+      if (!code || code == 421) return dialogue;
+      if (code == 250 && !chunk->last) continue;
+      accepted.clear();
+      chunks.reset();
+      continue;
+    }
     if (!code || code == 421) return dialogue;
     if (detail::is(line, "BDAT") || detail::is(line, "AUTH") || detail::is(line, "STARTTLS")) {
       dialogue.readable = false;
@@ -116,7 +160,8 @@ inline Dialogue read_dialogue(std::string_view sent, std::string_view heard) {
       accepted.push_back(line);
     } else if (code == 250 && !detail::is(line, "NOOP")) {
       accepted.clear();
-    } else if (code != 500 && code != 501 && detail::is(line, "DATA")) {
+      chunks.reset();
+    } else if (code != 500 && code != 501 && detail::is(line, "DATA") && !chunks) {
       accepted.clear();
     }
   }

@@ -162,3 +162,19 @@ TEST_CASE("return session: who leaves in the middle, or is refused, gives its ro
   listener.leave(*refused);
   listener.leave(*next);
 }
+
+TEST_CASE("return session: BDAT is not offered, and what it announces is no command") {
+  Listener listener;
+  auto client = listener.connect();
+  CHECK(listener.say(*client, mail + ".\r\n") == 250);
+  CHECK(listener.say(*client, "BDAT 6 LAST\r\nQUI") == 0);
+  CHECK(listener.say(*client, "T\r\n") == 502);
+  client->to_gate->put("EHLO x\r\n");
+  listener.context.restart();
+  listener.context.poll();
+  std::string offered;
+  for (const auto& piece : client->from_gate->chunks) offered += piece;
+  CHECK(offered.find("PIPELINING") != std::string::npos);
+  CHECK(offered.find("CHUNKING") == std::string::npos);
+  listener.leave(*client);
+}

@@ -1,5 +1,7 @@
 #include "proxy/wire/command.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,6 +9,7 @@
 #include <doctest/doctest.h>
 
 using namespace postern;
+using wire::announces_chunk;
 using wire::Body;
 using wire::Command;
 using wire::parse_command;
@@ -177,7 +180,13 @@ TEST_CASE("lines that are no valid command get the reply that the RFC has for th
       {"DATAX", "500 5.5.1", "unknown"},
       {"GET / HTTP/1.1", "500 5.5.1", "another protocol"},
       {"MAILFROM:<a@example.com>", "500 5.5.1", "no blank"},
-      {"BDAT 12 LAST", "502 5.5.1", "exists, is not served"},
+      {"BDAT", "501 5.5.4", "needs a number"},
+      {"BDAT LAST", "501 5.5.4", "needs a number"},
+      {"BDAT -1", "501 5.5.4", "no number"},
+      {"BDAT 12x", "501 5.5.4", "no number"},
+      {"BDAT 12 FIRST", "501 5.5.4", "RFC 3030 section 2: LAST, or nothing"},
+      {"BDAT 12 LAST LAST", "501 5.5.4", ""},
+      {"BDATA 5", "500 5.5.1", "unknown"},
       {"STARTTLS now", "501 5.5.4", "RFC 3207 section 4"},
       {"AUTH", "501 5.5.4", ""},
       {"AUTH two/words", "501 5.5.4", "no mechanism"},
@@ -294,20 +303,46 @@ TEST_CASE("a verb stays known when its arguments are bad") {
   CHECK(parse_command("FOO").verb == Verb::unknown);
 }
 
-TEST_CASE("octets that BDAT announces are no commands") {
+TEST_CASE("octets that BDAT announces are no commands, also where something is wrong with it") {
   struct Case {
     std::string_view line;
-    std::uint64_t want;
+    Verb verb;
+    std::optional<std::uint64_t> octets;
+    bool last;
   };
   const std::vector<Case> cases{
-      {"BDAT 86", 86},    {"bdat 1000 LAST", 1000},
-      {"BDAT 0 LAST", 0}, {"BDAT", 0},
-      {"BDAT x", 0},      {"BDAT -1", 0},
-      {"BDAT 12x", 0},    {"BDAT 99999999999999999999999", UINT64_MAX},
-      {"BDATA 5", 0},     {"NOOP 5", 0},
+      {"BDAT 86", Verb::bdat, 86, false},
+      {"bdat 1000 last", Verb::bdat, 1000, true},
+      {"BDAT  7  LAST ", Verb::bdat, 7, true},
+      {"BDAT 0 LAST", Verb::bdat, 0, true},
+      {"BDAT 00000000000000000000000012", Verb::bdat, 12, false},
+      {"BDAT 99999999999999999999999", Verb::bdat, UINT64_MAX, false},
+      {"BDAT 12 FIRST", Verb::bdat, 12, false},
+      {"BDAT", Verb::bdat, std::nullopt, false},
+      {"BDAT x", Verb::bdat, std::nullopt, false},
+      {"BDAT -1", Verb::bdat, std::nullopt, false},
+      {"BDAT 12x LAST", Verb::bdat, std::nullopt, true},
+      {"BDAT\t12", Verb::bdat, std::nullopt, false},
+      {"BDAT 12 \xff", Verb::bdat, std::nullopt, false},
+      {"BDATA 5", Verb::unknown, std::nullopt, false},
+      {"NOOP 5", Verb::noop, std::nullopt, false},
   };
-  for (const auto& [line, want] : cases) {
+  for (const auto& [line, verb, octets, last] : cases) {
     CAPTURE(line);
-    CHECK(parse_command(line).octets_to_drop == want);
+    const auto command = parse_command(line);
+    CHECK(command.verb == verb);
+    CHECK(command.chunk == octets);
+    CHECK(command.last == last);
+  }
+}
+
+TEST_CASE("a line that begins as BDAT does") {
+  for (const std::string_view line : {"BDAT", "bdat 5", "BDAT\t5", "BDAT\r5", "BDAT\n"}) {
+    CAPTURE(line);
+    CHECK(announces_chunk(line));
+  }
+  for (const std::string_view line : {"", "BDA", "BDATA 5", "BDAT5", "DATA", " BDAT 5"}) {
+    CAPTURE(line);
+    CHECK_FALSE(announces_chunk(line));
   }
 }
