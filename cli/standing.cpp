@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <tuple>
+#include <variant>
 
 namespace postern::cli {
 namespace {
@@ -17,6 +18,12 @@ bool binds_any(const policy::Hold& hold, const policy::Contact& contact,
   return std::ranges::any_of(streams, [&](const policy::Stream& stream) {
     return policy::binds(hold, contact, stream, all, at);
   });
+}
+
+bool says_unknown(const policy::Facts& facts) {
+  const auto* placed = std::get_if<policy::HoldPlaced>(&facts);
+  return placed != nullptr && placed->evidence &&
+         placed->evidence->reason == policy::BounceReason::user_unknown;
 }
 
 }  // namespace
@@ -37,7 +44,8 @@ Result<std::vector<StandingHold>> standing_holds(const Context& context,
       const bool lost = !entry && entry.error().code == Errc::not_found;
       if (!entry && !lost) return std::unexpected(entry.error());
       const auto told = entry.value_or(store::HistoryEntry{});
-      standing.push_back({*std::move(where), hold, told.source, told.note, told.import});
+      standing.push_back({*std::move(where), hold, told.source, told.note, told.import,
+                          says_unknown(told.event.facts)});
     }
   }
   std::ranges::sort(standing, [&](const StandingHold& a, const StandingHold& b) {
@@ -65,7 +73,7 @@ Result<void> go_back(const store::Store& store, policy::Findings& findings, Time
 std::string describe(const StandingHold& standing, const CanonicalAddress& address) {
   auto text = describe(standing.hold) + in_brackets(standing.source, standing.note);
   if (standing.address.text.empty()) {
-    text += ", on an address that was forgotten";
+    text += ", on an address that is not on record (forgotten, or known by its return mail alone)";
   } else if (standing.address != address) {
     text += ", on " + one_line(standing.address.text);
   }
@@ -84,7 +92,10 @@ std::string remedy(const StandingHold& standing) {
     case policy::HoldKind::bounced:
       break;
   }
-  return "lift it with: " + reactivate_command(address, {});
+  // Which it takes only where mail came from the address since.
+  constexpr std::string_view how = "how we know";
+  return "lift it with: " +
+         reactivate_command(address, standing.says_unknown ? how : std::string_view{});
 }
 
 Result<void> say_what_stands(const Context& context, const CanonicalAddress& address) {

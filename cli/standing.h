@@ -20,6 +20,7 @@ struct StandingHold {
   std::string source;
   std::string note;
   std::string import;
+  bool says_unknown = false;  // a bounce: the receiver knows no such mailbox
 };
 
 // The holds of `findings` that bind any of `streams` at `at`, the one with the event `first` before

@@ -129,10 +129,9 @@ class Scene {
     static const auto keys = std::make_shared<const policy::LinkKeys>(link_keys());
     static const proxy::LinkKeySource source = [] { return keys; };
     const auto executor = context_.get_executor();
-    proxy::Pool pool(
-        executor, {.hostname = "gate.example", .connections = 4, .idle_close = {}, .timeouts = {}},
-        [this]() { return connect(); });
-    if ((flags_ & upstream_unknown) == 0) learn(pool);
+    proxy::Routes routes;
+    routes.add({}, executor, {.connections = 4, .idle_close = {}}, [this]() { return connect(); });
+    if ((flags_ & upstream_unknown) == 0) learn(routes.last());
     std::array<char, 4096> buffer{};
     to_gate_ = std::make_shared<Pipe>(executor);
     from_gate_ = std::make_shared<Pipe>(executor);
@@ -142,7 +141,7 @@ class Scene {
                            std::make_unique<MemoryStream>(to_gate_, from_gate_, write_limit_),
                            *parse_ip("127.0.0.1"),
                            {.buffer = buffer,
-                            .pool = pool,
+                            .routes = routes,
                             .contacts = contacts,
                             .findings = findings,
                             .clock = &fixed_clock,
@@ -162,7 +161,7 @@ class Scene {
     to_gate_->close();
     run();
     require(ended);
-    pool.shut();
+    routes.last().shut();
     run();
   }
 
@@ -180,20 +179,25 @@ class Scene {
     }
   }
 
-  awaitable<Result<std::unique_ptr<proxy::Stream>>> connect() {
+  awaitable<Result<std::unique_ptr<proxy::Upstream>>> connect() {
     if (upstream_.gone()) co_return fail(Errc::io, "unreachable");
     const auto executor = context_.get_executor();
     auto there = std::make_shared<Pipe>(executor);
     auto back = std::make_shared<Pipe>(executor);
     asio::co_spawn(context_, upstream_.serve(there, back), rethrow);
-    co_return std::make_unique<MemoryStream>(back, there, write_limit_);
+    auto made = std::make_unique<proxy::Upstream>(
+        std::make_unique<MemoryStream>(back, there, write_limit_), TimeoutConfig{});
+    if (auto opened = co_await made->open({.hostname = "gate.example"}); !opened) {
+      co_return std::unexpected(std::move(opened).error());
+    }
+    co_return made;
   }
 
   void learn(proxy::Pool& pool) {
     asio::co_spawn(
         context_,
         [](proxy::Pool& learning) -> awaitable<void> {
-          auto lease = co_await learning.acquire();
+          auto lease = co_await learning.acquire(nullptr);
           if (lease) lease->give_back();
         }(pool),
         rethrow);

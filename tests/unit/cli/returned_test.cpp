@@ -61,7 +61,9 @@ TEST_CASE("a bounce is refused with its date, code and diagnostic, by a token's 
                          ": 5.1.1 550 no such user\n"));
   CHECK(has(ran.out, "550 5.1.1 <bob+tag@example.com>: earlier mail bounced on " +
                          format_date(now) + ": 550 5.2.1 closed\n"));
-  CHECK(has(ran.out, "  lift it with: postern reactivate ann@example.com --confirm\n"));
+  CHECK(has(ran.out,
+            "  lift it with: postern reactivate ann@example.com --confirm --seen 'how we know'\n"));
+  CHECK(has(ran.out, "  lift it with: postern reactivate ADDRESS --confirm\n"));
 }
 
 TEST_CASE("show: reason, code, diagnostic, MTAs, message and campaign") {
