@@ -49,8 +49,9 @@ inline void read_upstream_tls(Section& section, UpstreamConfig& upstream) {
   }
 }
 
-inline void read_upstream(Section& section, UpstreamConfig& upstream,
-                          const std::vector<ListenerConfig>& listeners) {
+// What [upstream] and a route have alike.
+inline void read_server(Section& section, UpstreamConfig& upstream,
+                        const std::vector<ListenerConfig>& listeners) {
   section.endpoint("address", upstream.address);
   check_place(section, "address", section.line("address"), upstream.address, listeners);
   section.each_text("fallback", [&](std::string_view text, std::uint32_t line) {
@@ -63,6 +64,11 @@ inline void read_upstream(Section& section, UpstreamConfig& upstream,
   section.flag("xclient", upstream.xclient);
   section.number("connections", upstream.connections, 1, 100'000);
   section.duration("idle_close", upstream.idle_close, std::chrono::milliseconds{0});
+}
+
+inline void read_upstream(Section& section, UpstreamConfig& upstream,
+                          const std::vector<ListenerConfig>& listeners) {
+  read_server(section, upstream, listeners);
   section.number("split_connections", upstream.split_connections, 1, 100);
   section.flag("authoritative", upstream.authoritative);
 }
@@ -87,7 +93,7 @@ inline void read_route(Section& section, RouteConfig& route,
                     "a route names its upstream, as in "
                     "\"smtp.example.com:587\"");
   }
-  read_upstream(section, route.upstream, listeners);
+  read_server(section, route.upstream, listeners);
 }
 
 // A password that came under TLS must not leave in clear.
