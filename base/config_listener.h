@@ -100,6 +100,10 @@ inline void read_certificates(Section& section, ListenerConfig& listener) {
     }
   });
   const bool wanted = listener.tls != ListenerConfig::Tls::off;
+  if (!wanted && (asked || !listener.certificates.empty())) {
+    section.problem(section.line("certificate"), "certificate",
+                    "nobody is shown it: set tls = \"starttls\" or \"implicit\"");
+  }
   if (wanted && listener.certificates.empty() && !asked && is_public(listener)) {
     section.problem(section.line("tls"), "tls",
                     "there is no certificate: set certificate and key; a development certificate, "

@@ -1,7 +1,9 @@
 // `check-config`: what is wrong with the configuration; and what is odd about it where it is: which
 // streams the store knows that it does not, which sources' folders are missing.
+#include "certs/client_context.h"
 #include "certs/key_pair.h"
 #include "cli/output.h"
+#include "cli/privileges.h"
 #include "cli/return_mail_recorder.h"
 #include "cli/run.h"
 #include "cli/settings.h"
@@ -65,10 +67,43 @@ void name_unfit_files(const std::string& file, const Config& config) {
     const auto loaded = certs::KeyPair::load({config.web.certificate, config.web.key});
     if (!loaded) unfit.push_back("web.certificate: " + loaded.error().text);
   }
+  for (const auto& listener : config.listeners) {
+    for (const auto& files : listener.certificates) {
+      if (const auto loaded = certs::KeyPair::load(files); !loaded) {
+        unfit.push_back(fmt::format("listener {}: {}", listener.name, loaded.error().text));
+      }
+    }
+  }
+  const auto look_at = [&](const std::string& what, const UpstreamConfig& upstream) {
+    if (upstream.tls != UpstreamConfig::Tls::verify) return;
+    const auto made = certs::verifying_context(upstream.ca);
+    if (!made) unfit.push_back(what + ": " + made.error().text);
+  };
+  look_at("upstream", config.upstream);
+  for (const auto& route : config.routes) look_at("route", route.upstream);
+  if (!config.user.empty()) {
+    if (const auto account = find_account(config.user); !account) {
+      unfit.push_back("user: " + account.error().text);
+    }
+  }
   for (const auto& text : unfit) {
     say(fmt::format("{}: warning: {}: serve does not start until it is mended", file,
                     one_line(text)));
   }
+}
+
+// A port of the one way of TLS, and the other way configured: both sides would wait for the other.
+void name_odd_ports(const std::string& file, const Config& config) {
+  const auto look_at = [&](const UpstreamConfig& upstream) {
+    const bool implicit = upstream.tls_mode == UpstreamConfig::TlsMode::implicit;
+    if (upstream.address.port != (implicit ? 587 : 465)) return;
+    say(fmt::format(
+        "{}: warning: {}: servers on port {} speak TLS {}: set tls and tls_mode = \"{}\"", file,
+        to_string(upstream.address), upstream.address.port,
+        implicit ? "after STARTTLS" : "from the first octet", implicit ? "starttls" : "implicit"));
+  };
+  look_at(config.upstream);
+  for (const auto& route : config.routes) look_at(route.upstream);
 }
 
 // Links in mail that nobody answers are worse than none.
@@ -154,6 +189,7 @@ int check_config(const CheckConfigOptions& options) {
   say(file + ": ok");
   name_missing_folders(file, *config);
   name_unfit_files(file, *config);
+  name_odd_ports(file, *config);
   name_links_without_pages(file, *config);
   name_odd_return_path(file, *config);
   if (const auto named = name_unknown_streams(file, *config); !named) {

@@ -30,6 +30,11 @@ constexpr std::chrono::milliseconds least_wait{1};
 
 using Clock = std::chrono::steady_clock;
 
+// What may be said of it in a log: neither a password nor a message.
+bool holds_secret(std::string_view commands) {
+  return contains_nocase(commands, "BDAT") || contains_nocase(commands, "AUTH");
+}
+
 std::chrono::milliseconds left(Clock::time_point begun, std::chrono::milliseconds limit) {
   const auto used = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - begun);
   return std::max(least_wait, limit - used);
@@ -79,7 +84,7 @@ awaitable<bool> ClientSide::secure() {
   co_return true;
 }
 
-awaitable<Result<std::string>> ClientSide::receive_line() {
+awaitable<Result<std::string>> ClientSide::receive_line(std::chrono::milliseconds limit) {
   const auto begun = Clock::now();
   for (;;) {
     const auto line = wire::next_line(pending_);
@@ -88,9 +93,14 @@ awaitable<Result<std::string>> ClientSide::receive_line() {
       pending_.erase(0, line.consumed);
       co_return text;
     }
-    if (line.state != wire::Line::State::none) co_return fail(Errc::invalid, "not a line");
+    if (line.state == wire::Line::State::bare) {
+      pending_.erase(0, line.consumed);
+      co_return fail(Errc::invalid, "a bare CR or LF, or NUL");
+    }
+    // Its end is still to come, and would be read as a command.
+    if (line.state == wire::Line::State::too_long) co_return fail(Errc::full, "too long a line");
     awaiting_command_ = true;
-    const auto got = co_await receive(left(begun, timeouts_.command), command_read);
+    const auto got = co_await receive(left(begun, limit), command_read);
     awaiting_command_ = false;
     if (!got) co_return std::unexpected(got.error());
     pending_ += *got;
@@ -121,8 +131,11 @@ Plan ClientSide::take(std::string_view octets, const Capabilities& offered) {
 awaitable<Result<std::string_view>> ClientSide::receive(std::chrono::milliseconds limit,
                                                         std::size_t at_most) {
   const auto buffer = buffer_.first(std::min(at_most, buffer_.size()));
+  // Under TLS a part of a record wakes us, and is nothing yet.
+  const auto begun = Clock::now();
   for (;;) {
-    if (auto ready = co_await client_->wait_readable(limit); !ready)
+    const auto remaining = left(begun, limit);
+    if (auto ready = co_await client_->wait_readable(remaining); !ready)
       co_return std::unexpected(ready.error());
     const auto got = client_->read_now(buffer);
     if (!got) co_return std::unexpected(got.error());
@@ -149,8 +162,7 @@ awaitable<Result<std::string_view>> ClientSide::receive_commands() {
   } else if (log::enabled(log::Level::debug)) {
     // A password may be in it, in whatever pieces it comes, or some of a message behind BDAT.
     const bool shown = (!dialogue_.may_authenticate() || dialogue_.is_authenticated()) &&
-                       !dialogue_.drops_chunk() &&
-                       !contains_nocase(pending_ + std::string(*got), "BDAT");
+                       !dialogue_.drops_chunk() && !holds_secret(pending_ + std::string(*got));
     log::debug(shown ? fmt::format("{} -> {}", id_, printable(*got, 2000))
                      : fmt::format("{} -> {} octets", id_, got->size()));
   }

@@ -58,9 +58,11 @@ class ClientSide : public Served {
   // Behind the 220 to STARTTLS. What came with it is forgotten: whoever stands between could have
   // put it there (RFC 3207 section 4.2).
   [[nodiscard]] boost::asio::awaitable<bool> start_tls();
-  // A line of the exchange of AUTH, without its CRLF. Errc::invalid where it is too long, or holds
-  // a bare CR or LF, or NUL; otherwise as receive().
-  [[nodiscard]] boost::asio::awaitable<Result<std::string>> receive_line();
+  // A line of the exchange of AUTH, without its CRLF, within `limit` as a whole. Errc::invalid
+  // where it holds a bare CR or LF, or NUL; Errc::full where it is too long, and nothing can
+  // follow; otherwise as receive().
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> receive_line(
+      std::chrono::milliseconds limit);
   // False where the client does not take it; logged.
   [[nodiscard]] boost::asio::awaitable<bool> send(std::string octets);
   // All of a plan's replies. False where the session is over, one reason of which is a client that

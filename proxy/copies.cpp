@@ -198,7 +198,10 @@ awaitable<void> Copies::work() {
     Copy* copy = next_copy();
     if (copy == nullptr) break;
     lost_in_a_row = co_await send(lease, *copy) ? 0 : lost_in_a_row + 1;
-    if (context_.pool.is_wanted()) lease.give_back();
+    if (!context_.pool.is_wanted()) continue;
+    lease.give_back();
+    // Whoever waits is woken by a message to this thread: it comes before we do.
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
   }
   lease.give_back();
 }
@@ -236,7 +239,9 @@ awaitable<Answers> Copies::ask(Lease& lease, const Plan& plan) {
   for (const bool fresh : {false, true}) {
     if (!co_await connect(lease, fresh)) break;
     if (!missing(lease->capabilities(), transaction_.needs).empty()) {
-      context_.pool.forget_capabilities();
+      if (!missing(lease->opened_with(), transaction_.needs).empty()) {
+        context_.pool.forget_capabilities();
+      }
       lease.give_back_open();
       break;
     }

@@ -57,6 +57,9 @@ bool carries_anothers(const Transaction& transaction) {
   return candidates.front().ref != transaction.mail_ref;
 }
 
+constexpr std::string_view no_authentication =
+    "authentication is not possible right now, try again later";
+
 bool is_allowed(const policy::Passages::Passage& passage) {
   return passage.reason == policy::Reason::none;
 }
@@ -270,6 +273,7 @@ std::optional<Reply> Dialogue::auth(const wire::Command& command, Plan& plan) co
   if (!may_authenticate()) {
     return make_reply(538, "5.7.11", "a password is taken under TLS only: send STARTTLS first");
   }
+  if (told_.auth.empty()) return make_reply(454, "4.7.0", no_authentication);
   if (std::ranges::find(told_.auth, command.argument) == told_.auth.end()) {
     return make_reply(504, "5.5.4", "this mechanism is not offered");
   }
@@ -293,6 +297,10 @@ Reply Dialogue::xforward(const wire::Command& command) {
 std::optional<Reply> Dialogue::unfit_mail(const wire::Command& command) const {
   if (helo_.empty()) return make_reply(503, "5.5.1", "send EHLO or HELO first");
   if (rules_.must_authenticate && !authenticated_) {
+    // The upstream was not reached yet, or offers none: nothing that the client could do.
+    if (may_authenticate() && extended_ && told_.auth.empty()) {
+      return make_reply(451, "4.7.0", no_authentication);
+    }
     const bool tls_first = rules_.starttls && !may_authenticate();
     return make_reply(
         530, "5.7.0",

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -24,6 +25,7 @@ void Lease::give_back_open() {
 
 void Lease::drop() {
   if (!upstream_) return;
+  if (std::exchange(for_login_, false)) --pool_->logins_;
   upstream_->close();
   upstream_.reset();
   pool_->closed_one();
@@ -57,6 +59,7 @@ std::unique_ptr<Pool> Pool::around(Lease lease) {
   own->open_ = 1;
   own->reached_ = true;
   own->learn(lease.upstream_->capabilities());
+  if (std::exchange(lease.for_login_, false)) --home.logins_;
   own->idle_.push_back({std::move(lease.upstream_), std::chrono::steady_clock::now()});
   return own;
 }
@@ -74,6 +77,20 @@ asio::awaitable<Result<Lease>> Pool::acquire(const wire::ClientFacts* client, bo
     known = co_await (*lease)->identify(*client);
   }
   if (!known) co_return std::unexpected(std::move(known).error());
+  co_return lease;
+}
+
+asio::awaitable<Result<Lease>> Pool::acquire_for_login(const wire::ClientFacts& client) {
+  if (logins_ >= std::max<std::size_t>(1, settings_.connections / 2)) {
+    co_return fail(Errc::busy, "too many clients are about to authenticate");
+  }
+  ++logins_;
+  auto lease = co_await acquire(&client, true);
+  if (lease) {
+    lease->for_login_ = true;
+  } else {
+    --logins_;
+  }
   co_return lease;
 }
 

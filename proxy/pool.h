@@ -28,10 +28,15 @@ class Lease {
   Lease() = default;
   Lease(Pool& pool, std::unique_ptr<Upstream> upstream, bool reused)
       : pool_(&pool), upstream_(std::move(upstream)), reused_(reused) {}
-  Lease(Lease&& other) noexcept = default;
+  Lease(Lease&& other) noexcept
+      : pool_(other.pool_),
+        upstream_(std::move(other.upstream_)),
+        reused_(other.reused_),
+        for_login_(std::exchange(other.for_login_, false)) {}
   Lease& operator=(Lease&& other) noexcept {
     drop();
     pool_ = other.pool_, upstream_ = std::move(other.upstream_), reused_ = other.reused_;
+    for_login_ = std::exchange(other.for_login_, false);
     return *this;
   }
   ~Lease() { drop(); }
@@ -53,6 +58,7 @@ class Lease {
   Pool* pool_ = nullptr;
   std::unique_ptr<Upstream> upstream_;
   bool reused_ = false;
+  bool for_login_ = false;
 };
 
 class Pool {
@@ -88,6 +94,10 @@ class Pool {
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.
   [[nodiscard]] const Capabilities& offered() const { return offered_; }
   [[nodiscard]] bool reached() const { return reached_; }
+  // The same for who has yet to say a password: a new one, and never more of them at a time than
+  // half of what there is, so that strangers who only begin leave room for mail. Errc::busy above.
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire_for_login(
+      const wire::ClientFacts& client);
   // A client's password may be told on that connection: nobody else can read it.
   [[nodiscard]] bool may_carry_secrets(const Lease& lease) const {
     return settings_.local || lease->secure();
@@ -127,8 +137,9 @@ class Pool {
   boost::asio::any_io_executor executor_;
   Settings settings_;
   Connect connect_;
-  std::deque<Idle> idle_;  // the most recently used last
-  std::size_t open_ = 0;   // idle, out on loan and being made
+  std::deque<Idle> idle_;   // the most recently used last
+  std::size_t open_ = 0;    // idle, out on loan and being made
+  std::size_t logins_ = 0;  // of them: whose clients have yet to say a password
   std::list<boost::asio::steady_timer*> waiting_;
   Capabilities offered_ = Capabilities::unknown_upstream();
   std::uint64_t lessons_ = 0;

@@ -356,6 +356,11 @@ void Server::reload() {
         "listeners and threads come and go with a restart only; the rest of the configuration is "
         "in use");
   }
+  // Before the certificates that sessions have are replaced: this can fail, too.
+  if (auto upstreams = upstreams_of(*config, workers_.size()); !upstreams) {
+    log::error(upstreams.error().text + "; the configuration stays as it was");
+    return;
+  }
   if (auto loaded = certificates_.load(*config); !loaded) {
     log::error(loaded.error().text + "; the configuration stays as it was");
     return;

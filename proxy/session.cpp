@@ -251,7 +251,12 @@ awaitable<Answers> Session::ask_once(const Plan& plan, bool fresh) {
   }
   const auto extension = missing(upstream_->capabilities(), dialogue_.transaction()->needs);
   if (!extension.empty()) {
-    if (upstream_.reused()) pool().forget_capabilities();  // a new one has just told what it offers
+    // A new one has just told what it offers; what it withholds from one client it did not take
+    // back.
+    const auto& needs = dialogue_.transaction()->needs;
+    if (upstream_.reused() && !missing(upstream_->opened_with(), needs).empty()) {
+      pool().forget_capabilities();
+    }
     co_return failed("4.4.2", fmt::format("offers no {} now", extension),
                      fmt::format("offers no {} any more", extension));
   }

@@ -31,6 +31,11 @@ constexpr std::string_view ask_first = "334 \r\n";
 // Of challenges; SCRAM has two, OAUTHBEARER's failure one more.
 constexpr int most_rounds = 16;
 constexpr std::uint32_t most_doublings = 4;
+// Of a refusal that is held back: no longer than a gate that ends waits for its sessions.
+constexpr std::chrono::milliseconds longest_pause{std::chrono::seconds{30}};
+// Of an exchange as a whole: it has an upstream's connection to itself, though nobody knows yet who
+// is there.
+constexpr std::chrono::milliseconds longest_exchange{std::chrono::seconds{60}};
 
 Reply unavailable() {
   return make_reply(454, "4.7.0", "authentication is not possible right now, try again later");
@@ -58,6 +63,7 @@ struct Session::Exchange {
   // The client's answer to a challenge that the gate made in the upstream's place.
   std::optional<std::string> held;
   std::string next;  // what the upstream is to be sent
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::now() + longest_exchange;
   Lease upstream;
   bool client_gone = false;
 };
@@ -115,7 +121,7 @@ awaitable<std::optional<Reply>> Session::ask_who(Exchange& exchange) {
 awaitable<Result<Lease>> Session::connect_for(const Exchange& exchange) {
   Pool& pool = context_.routes.of_login(exchange.reader.login());
   const auto client = facts();
-  auto lease = co_await pool.acquire(&client, true);
+  auto lease = co_await pool.acquire_for_login(client);
   if (!lease) co_return lease;
   if (!pool.may_carry_secrets(*lease)) {
     co_return fail(Errc::unsupported, "passwords would go to it in clear: it offers no TLS");
@@ -139,11 +145,18 @@ awaitable<std::optional<Reply>> Session::next_response(Exchange& exchange, const
     exchange.client_gone = true;
     co_return unavailable();
   }
-  auto line = co_await receive_line();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(exchange.until -
+                                                                 std::chrono::steady_clock::now());
+  auto line = co_await receive_line(
+      std::clamp(left, std::chrono::milliseconds{1}, settings_->timeouts.command));
   if (!line) {
     exchange.client_gone = line.error().code != Errc::invalid;
-    if (exchange.client_gone) co_await farewell(line.error());
-    co_return make_reply(500, "5.5.6", "the line is too long, or no line");
+    if (line.error().code == Errc::full) {
+      static_cast<void>(co_await send(make_reply(421, "5.5.6", "the line is too long").text));
+    } else if (exchange.client_gone) {
+      co_await farewell(line.error());
+    }
+    co_return make_reply(500, "5.5.2", "a line of AUTH must not hold a bare CR or LF, or NUL");
   }
   if (*line == cancel_line) {
     // RFC 4954 section 4: the upstream's connection is not used again, so it need not hear of it.
@@ -171,8 +184,9 @@ awaitable<bool> Session::end_exchange(Exchange& exchange, Reply reply) {
   log::info(fmt::format("{} not authenticated client={} mechanism={} reply={}", id_,
                         to_string(peer_), exchange.mechanism, reply.code));
   const auto doublings = std::min(auth_failures_++, most_doublings);
-  asio::steady_timer pause(co_await asio::this_coro::executor,
-                           settings_->timeouts.auth_failure * (1U << doublings));
+  asio::steady_timer pause(
+      co_await asio::this_coro::executor,
+      std::min(longest_pause, settings_->timeouts.auth_failure * (1U << doublings)));
   co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   const bool over = auth_failures_ >= settings_->limits.auth_failures;
   if (over) reply.text += make_reply(421, "4.7.0", "too many failures to authenticate").text;

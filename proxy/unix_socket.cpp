@@ -90,16 +90,21 @@ Result<UnixSocket> UnixSocket::listen(const std::filesystem::path& path) {
   if (auto clear = clear_the_way(path); !clear) return std::unexpected(clear.error());
   const int descriptor = open_socket();
   if (descriptor < 0) return cannot_listen(path, errno);
-  // The mode before there is a file: at no time can others reach it. The umask may take from it.
+  // The mode before there is a file: at no time can others reach it, and a path whose directory is
+  // somebody else's is not gone by again.
   int error = ::fchmod(descriptor, reachable) == 0 ? 0 : errno;
-  if (error == 0) error = with_address<::bind>(descriptor, path);
+  if (error == 0) {
+    // No thread runs yet that could make a file meanwhile.
+    const mode_t before = ::umask(0);
+    error = with_address<::bind>(descriptor, path);
+    ::umask(before);
+  }
   if (error != 0) {
     ::close(descriptor);
     return cannot_listen(path, error);
   }
   UnixSocket made(path, descriptor);
   give_to_group_of_directory(path);
-  if (::chmod(path.c_str(), reachable) != 0) return cannot_listen(path, errno);
   if (::listen(descriptor, backlog) != 0) return cannot_listen(path, errno);
   return made;
 }

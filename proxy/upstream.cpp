@@ -65,6 +65,12 @@ awaitable<Result<void>> Upstream::hello(const std::string& hostname) {
 }
 
 awaitable<Result<void>> Upstream::open(UpstreamSettings settings) {
+  auto opened = co_await agree(std::move(settings));
+  opened_with_ = capabilities_;
+  co_return opened;
+}
+
+awaitable<Result<void>> Upstream::agree(UpstreamSettings settings) {
   using Tls = UpstreamConfig::Tls;
   const bool implicit =
       settings.tls != Tls::off && settings.tls_mode == UpstreamConfig::TlsMode::implicit;

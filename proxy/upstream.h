@@ -69,6 +69,8 @@ class Upstream {
   [[nodiscard]] std::optional<wire::Reply> early_refusal();
 
   [[nodiscard]] const Capabilities& capabilities() const { return capabilities_; }
+  // What it offered to the gate itself, before it was told of any client.
+  [[nodiscard]] const Capabilities& opened_with() const { return opened_with_; }
   // Nobody listens.
   [[nodiscard]] bool secure() const { return secure_; }
   // A transaction was left open: RSET goes in front of the next batch.
@@ -82,6 +84,7 @@ class Upstream {
  private:
   [[nodiscard]] boost::asio::awaitable<Result<wire::Reply>> read_reply(
       std::chrono::milliseconds limit);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> agree(UpstreamSettings settings);
   [[nodiscard]] boost::asio::awaitable<Result<void>> greet();
   [[nodiscard]] boost::asio::awaitable<Result<void>> hello(const std::string& hostname);
   [[nodiscard]] boost::asio::awaitable<Result<void>> start_tls(const UpstreamSettings& settings);
@@ -96,6 +99,7 @@ class Upstream {
   std::unique_ptr<Stream> stream_;
   TimeoutConfig timeouts_;
   Capabilities capabilities_;
+  Capabilities opened_with_;
   std::string input_;                 // read, not yet parsed
   std::vector<std::string> told_of_;  // the lines of XCLIENT that it was told last
   bool needs_reset_ = false;
