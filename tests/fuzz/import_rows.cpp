@@ -93,8 +93,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::uint64_t line = 0;
   bool stopped = false;
   while (const auto next = reader.next()) {
-    // Escaped, an octet is four.
-    want(!stopped && next->line >= line && next->line > 0 && next->text.size() <= 4 * size + 200);
+    // Escaped, an octet is four; and UTF-16's two octets are up to three of UTF-8.
+    want(!stopped && next->line >= line && next->line > 0 && next->text.size() <= 6 * size + 200);
     want(reader.octets() <= size);
     line = next->line;
     stopped = next->stop;
