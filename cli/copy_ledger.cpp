@@ -93,6 +93,16 @@ void CopyLedger::keep_until(std::vector<policy::CopyKey> copies, Time until) {
       {.copies = std::move(copies), .until = until, .done = {}, .number = number, .give_up = {}});
 }
 
+// A store that is away may have anything.
+Time CopyLedger::last_until(Time now) {
+  const auto store = store_();
+  if (!store) return now + policy::longest_on_record;
+  const auto last = store->last_copy_until();
+  if (last) return *last;
+  log::warning(fmt::format("ledger: it cannot be read: {}", last.error().text));
+  return now + policy::longest_on_record;
+}
+
 void CopyLedger::run() {
   while (await_work()) {
     retrying_ = !write();

@@ -57,6 +57,7 @@ class CopyLedger final : public policy::Ledger {
   [[nodiscard]] Result<void> note(std::vector<policy::CopyKey> copies, Time until,
                                   std::function<void(Result<void>)> done) override;
   void keep_until(std::vector<policy::CopyKey> copies, Time until) override;
+  [[nodiscard]] Time last_until(Time now) override;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -6,6 +6,7 @@
 #include "base/time.h"
 
 #include <array>
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,9 @@
 #include <vector>
 
 namespace postern::policy {
+
+// For as long as a sender may try again (RFC 5321 section 4.5.4.1: at least 4-5 days).
+inline constexpr std::chrono::days longest_on_record{7};
 
 // One copy of a message to one recipient: a digest, from which nobody reads either.
 struct CopyKey {
@@ -51,6 +55,9 @@ class Ledger {
   // in the past: goes. taken() knows at once. Nobody waits for it; lost in a crash, they stay as
   // they were noted.
   virtual void keep_until(std::vector<CopyKey> copies, Time until) = 0;
+
+  // Until when any copy at all is on record, or may be; not after `now`: none is. Reads all of it.
+  [[nodiscard]] virtual Time last_until(Time now) = 0;
 };
 
 }  // namespace postern::policy

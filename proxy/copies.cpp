@@ -24,8 +24,6 @@ using wire::Reply;
 
 namespace {
 
-// For as long as a sender may try again (RFC 5321 section 4.5.4.1: at least 4-5 days).
-constexpr std::chrono::days on_record_after_451{7};
 // For the store, which may be compacted meanwhile; what is taken is taken.
 constexpr std::chrono::seconds longest_note{30};
 // An upstream that says nothing is not asked for each of a thousand copies.
@@ -329,7 +327,7 @@ awaitable<bool> Copies::send(Lease& lease, Copy& copy) {
   if (context_.counts != nullptr && answer.answered) context_.counts->upstream_reply(copy.reply);
   if (copy.reply.positive()) {
     copy.state = State::taken;
-    note({copy.key}, context_.clock() + on_record_after_451);
+    note({copy.key}, context_.clock() + policy::longest_on_record);
   } else {
     copy.state = copy.reply.permanent() ? State::refused : State::deferred;
     // A refusal of MAIL or DATA says nothing of the recipient.
@@ -382,7 +380,7 @@ awaitable<Copies::Report> Copies::report_refused() {
     }
   }
   if (report != Report::failed) {
-    note(std::move(settled), context_.clock() + on_record_after_451);
+    note(std::move(settled), context_.clock() + policy::longest_on_record);
   }
   co_return report;
 }

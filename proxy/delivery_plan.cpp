@@ -34,8 +34,8 @@ SectionEditor::Edit DeliveryPlan::edit(std::string_view section, std::string_vie
   const auto wanted = wishes();
   wants_list_unsubscribe_ = wanted.list_unsubscribe != HeaderWishes::ListUnsubscribe::off;
   header_ = plan_header_edit(section, wanted);
-  holds_ =
-      !late_.empty() || (header_.add_list_unsubscribe && recipients.size() > 1) || mail_differs();
+  holds_ = !late_.empty() || transaction_.comes_again ||
+           (header_.add_list_unsubscribe && recipients.size() > 1) || mail_differs();
   note_contexts();
   if (holds_) {
     section_ = section;

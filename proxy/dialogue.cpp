@@ -430,13 +430,22 @@ std::optional<Reply> Dialogue::ask_for_data(Plan& plan) {
   // Every forward of this plan is a RCPT still.
   const bool several = transaction.accepted + plan.forwards.size() > 1;
   const bool differs = rewrites(transaction) && (several || carries_anothers(transaction));
-  if (differs || check_.waits_for_header(*transaction.stream, several)) {
+  transaction.comes_again = may_come_again(transaction);
+  if (differs || transaction.comes_again || check_.waits_for_header(*transaction.stream, several)) {
     plan.own_data = plan.replies.size();
     return std::nullopt;
   }
   plan.octets += "DATA\r\n";
   plan.forwards.push_back({Plan::Asked::data, plan.replies.size(), plan.octets.size()});
   return std::nullopt;
+}
+
+bool Dialogue::may_come_again(const Transaction& transaction) const {
+  const auto had = [&](const Recipient& recipient) {
+    return check_.comes_again(transaction.reverse_path, recipient.path);
+  };
+  return std::ranges::any_of(transaction.recipients_told, had) ||
+         std::ranges::any_of(transaction.recipients_asked, had);
 }
 
 // MAIL is held back until a recipient needs it: a session of suppressed recipients never touches

@@ -58,6 +58,7 @@ struct Transaction {
   std::vector<Recipient> recipients_asked;
   // Where there is a return domain, and the sender is not <>.
   std::optional<ReturnPaths> returns;
+  bool comes_again = false;       // somebody may have got the message already
   policy::ContactRef mail_ref{};  // of the recipient whose return address MAIL carries upstream
   wire::ClientAttributes forwarded{};  // who the client is, as the one in front said (XFORWARD)
 };
@@ -193,6 +194,7 @@ class Dialogue {
                                                                    const Capabilities& offered);
   [[nodiscard]] std::optional<wire::Reply> data(Plan& plan);
   [[nodiscard]] std::optional<wire::Reply> ask_for_data(Plan& plan);
+  [[nodiscard]] bool may_come_again(const Transaction& transaction) const;
   // Of BDAT (dialogue_chunks.cpp).
   [[nodiscard]] std::optional<wire::Reply> bdat(const wire::Command& command, Plan& plan);
   [[nodiscard]] std::optional<wire::Reply> unfit_chunk(const wire::Command& command,

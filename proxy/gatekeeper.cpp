@@ -59,6 +59,13 @@ bool Gatekeeper::may_edit(const policy::Stream& stream) const {
          (marketing && (client_.links || !stream.feedback_id.empty()));
 }
 
+bool Gatekeeper::comes_again(const policy::Mailbox& reverse_path,
+                             const policy::Mailbox& recipient) const {
+  return client_.partial != nullptr &&
+         client_.partial->knows(policy::to_string(reverse_path), policy::canonical(recipient).text,
+                                clock_());
+}
+
 bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) const {
   if (&stream == &lookup_.streams().null_sender()) return false;
   if (lookup_.streams().has_list_ids()) return true;

@@ -11,6 +11,7 @@
 #include "policy/stream.h"
 #include "policy/traffic.h"
 #include "proxy/counts.h"
+#include "proxy/partial_deliveries.h"
 #include "proxy/recipient_lookup.h"
 #include "proxy/return_paths.h"
 #include "proxy/wire/reply.h"
@@ -37,6 +38,12 @@ class RecipientCheck {
   // change the verdict, or, with several recipients, make each copy another.
   [[nodiscard]] virtual bool waits_for_header(const policy::Stream& /*stream*/,
                                               bool /*several*/) const {
+    return false;
+  }
+  // The recipient may have got a copy of a message from `reverse_path` that comes once more: it is
+  // known only when the message was taken whole.
+  [[nodiscard]] virtual bool comes_again(const policy::Mailbox& /*reverse_path*/,
+                                         const policy::Mailbox& /*recipient*/) const {
     return false;
   }
   // How the envelope senders of a transaction from `reverse_path` are made, and what they know a
@@ -74,6 +81,7 @@ class Gatekeeper final : public RecipientCheck {
     bool links = false;                    // marketing mail gets links of its recipients
     const ReturnRules* returns = nullptr;  // null: there is no return domain
     policy::ReturnContexts* contexts = nullptr;
+    const PartialDeliveries* partial = nullptr;  // null: nobody's mail is split
     bool authenticated = false;
     std::string login{};  // who did, where that is known
   };
@@ -83,6 +91,7 @@ class Gatekeeper final : public RecipientCheck {
              policy::Returns* returns = nullptr)
       : client_(std::move(client)),
         lookup_(client_.session, reader, findings, std::move(streams), clock, counts),
+        clock_(clock),
         traffic_(traffic),
         returns_(returns) {}
 
@@ -98,6 +107,8 @@ class Gatekeeper final : public RecipientCheck {
   }
   bool may_edit(const policy::Stream& stream) const override;
   bool waits_for_header(const policy::Stream& stream, bool several) const override;
+  bool comes_again(const policy::Mailbox& reverse_path,
+                   const policy::Mailbox& recipient) const override;
   // Who may not relay gets 554 5.7.1. Store errors are 451 4.3.0: refuse when unsure of the store
   // (DESIGN.md 9).
   std::optional<wire::Reply> check(const policy::Mailbox& recipient, const policy::Stream& stream,
@@ -116,6 +127,7 @@ class Gatekeeper final : public RecipientCheck {
  private:
   Client client_;
   RecipientLookup lookup_;
+  Clock clock_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
   policy::Returns* returns_;     // may be null: nobody asks what the upstream says of a recipient
   std::optional<policy::Passages::Passage> verdict_;

@@ -171,6 +171,7 @@ Server::Server(const Config& config, Hooks hooks)
       grace_(context_) {
   count_.limit = config.limits.connections;
   hooks_.shared.clients = &clients_;
+  if (hooks_.shared.ledger != nullptr) hooks_.shared.partial = &partial_;
   hooks_.shared.return_mail_room = &return_mail_room_;
 }
 
@@ -307,6 +308,9 @@ void Server::run() {
   asio::co_spawn(context_, handle_signals(), unexpected);
   asio::co_spawn(context_, tick(), unexpected);
   running_ = workers_.size();
+  if (hooks_.shared.ledger != nullptr) {
+    partial_.know_all(hooks_.shared.ledger->last_until(current_time()));
+  }
   for (const auto& worker : workers_) {
     worker->start([this] {
       asio::post(context_, [this] {

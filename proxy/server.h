@@ -79,6 +79,7 @@ class Server {
   ListenerCertificates certificates_;
   SessionCount count_;
   ClientTable clients_;
+  PartialDeliveries partial_;
   Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it

@@ -81,7 +81,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                    .listener = settings_->listener,
                    .links = context_.link_keys != nullptr && !settings_->links_url.empty(),
                    .returns = settings_->returns.get(),
-                   .contexts = context_.contexts},
+                   .contexts = context_.contexts,
+                   .partial = context_.partial},
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic, settings_->counts.get(), context_.returns) {}
 
@@ -498,13 +499,19 @@ awaitable<Reply> Session::send_copies(Message& message) {
                  .counts = settings_->counts.get(),
                  .until = std::chrono::steady_clock::now() + longest_delivery},
                 *dialogue_.transaction(), message.plan, message.body, message.digest->finish());
+  begin_pairs();
   auto outcome = co_await copies.deliver();
   message.ending.missed = std::move(outcome.missed);
   for (const auto& [recipient, reply, at_rcpt] : outcome.refused) {
     gatekeeper_.refused_upstream(recipient, message.plan.stream(),
                                  dialogue_.transaction()->reverse_path, reply, at_rcpt);
   }
-  if (outcome.reply.positive()) on_record_ = std::move(outcome.on_record);
+  if (outcome.reply.positive()) {
+    on_record_ = std::move(outcome.on_record);
+  } else {
+    const bool partial = outcome.sent + outcome.sent_before > 0;
+    end_pairs(partial ? context_.clock() + policy::longest_on_record : Time{});
+  }
   log::info(fmt::format("{} copies sent={} before={} reply={}", id_, outcome.sent,
                         outcome.sent_before, outcome.reply.code));
   co_return std::move(outcome.reply);
@@ -512,8 +519,24 @@ awaitable<Reply> Session::send_copies(Message& message) {
 
 // DESIGN.md 6: tomorrow's identical alert must not be swallowed behind a 250.
 void Session::release_copies(Time until) {
+  end_pairs(until);
   if (on_record_.empty() || context_.ledger == nullptr) return;
   context_.ledger->keep_until(std::exchange(on_record_, {}), until);
+}
+
+void Session::begin_pairs() {
+  if (context_.partial == nullptr) return;
+  const auto& transaction = *dialogue_.transaction();
+  const auto sender = policy::to_string(transaction.reverse_path);
+  for (const auto& recipient : transaction.recipients_told) {
+    pairs_.push_back(PartialDeliveries::pair_of(sender, policy::canonical(recipient.path).text));
+  }
+  context_.partial->begin(pairs_, context_.clock());
+}
+
+void Session::end_pairs(Time until) {
+  if (pairs_.empty()) return;
+  context_.partial->end(std::exchange(pairs_, {}), until, context_.clock());
 }
 
 }  // namespace postern::proxy

@@ -81,6 +81,7 @@ struct SessionContext {
   policy::Returns* returns = nullptr;        // null: nobody reads return mail
   policy::ReturnContexts* contexts = nullptr;  // null: no return domain
   ClientTable* clients = nullptr;              // null: nobody's messages are counted
+  PartialDeliveries* partial = nullptr;        // null: like `ledger`
   Room* return_mail_room = nullptr;            // null: there is no end of it
   std::size_t listener = 0;                    // its place in the configuration
 };
@@ -143,6 +144,8 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<void> take_first_piece(Message& message,
                                                               const MessageFlow::Output& output);
   void release_copies(Time until);
+  void begin_pairs();
+  void end_pairs(Time until);
   void hold(Message& message, std::span<const std::string_view> pieces);
   [[nodiscard]] std::string trace() const;
 
@@ -155,8 +158,9 @@ class Session final : public ClientSide {
   std::uint32_t auth_failures_ = 0;
   // Of the last message: on record until the client shows that it read our 250.
   std::vector<policy::CopyKey> on_record_;
-  std::unique_ptr<Message> message_;  // of which some chunks came, and not the last
-  bool relaying_ = false;             // past DATA, or in a chunk
+  std::vector<PartialDeliveries::Pair> pairs_;  // and of whom
+  std::unique_ptr<Message> message_;            // of which some chunks came, and not the last
+  bool relaying_ = false;                       // past DATA, or in a chunk
 };
 
 }  // namespace postern::proxy

@@ -229,6 +229,7 @@ std::unique_ptr<Served> Worker::make_session(Generation& generation, std::size_t
                                .returns = shared_.returns,
                                .contexts = shared_.contexts,
                                .clients = shared_.clients,
+                               .partial = shared_.partial,
                                .return_mail_room = shared_.return_mail_room,
                                .listener = listener};
   switch (settings->role) {

@@ -57,6 +57,7 @@ struct SharedParts {
   metrics::Registry* metrics = nullptr;        // null: nothing is counted
   // The server's own, whatever is given.
   ClientTable* clients = nullptr;
+  PartialDeliveries* partial = nullptr;
   Room* return_mail_room = nullptr;
 };
 

@@ -5,6 +5,7 @@
 
 #include "store/impl.h"
 #include "store/sweep.h"
+#include "store/walk.h"
 
 #include <algorithm>
 #include <mutex>
@@ -69,6 +70,20 @@ Result<std::vector<bool>> Store::taken(std::span<const policy::CopyKey> copies, 
     taken[i] = *one;
   }
   return taken;
+}
+
+Result<Time> Store::last_copy_until() const {
+  Time last{};
+  if (!impl_->tables.ledger) return last;
+  auto walked = walk(*impl_->env, *impl_->tables.ledger,
+                     [&](const Txn& txn, Octets /*key*/, Octets value) -> Result<void> {
+                       auto until = until_of(txn, value);
+                       if (!until) return std::unexpected(until.error());
+                       last = std::max(last, *until);
+                       return {};
+                     });
+  if (!walked) return std::unexpected(walked.error());
+  return last;
 }
 
 Result<void> Store::keep_copies(std::span<const CopyChange> changes, Time now) {

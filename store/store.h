@@ -177,6 +177,8 @@ class Store {
   // transaction of its own: no reader stays behind for a compaction to wait for.
   [[nodiscard]] Result<std::vector<bool>> taken(std::span<const policy::CopyKey> copies,
                                                 Time now) const;
+  // The latest `until` in the ledger, which is read whole; of an empty one: 1970.
+  [[nodiscard]] Result<Time> last_copy_until() const;
   struct CopyChange {
     policy::CopyKey copy;
     Time until{};       // not later than `now`: the row goes

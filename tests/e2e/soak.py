@@ -98,10 +98,7 @@ class Upstream(FakeUpstream):
             self.connections = [one for one in self.connections if not one.ended]
         if verb == "END":
             return self.end(connection.last)
-        # A recipient that is deferred alone makes the retry another message: of one recipient, which flows through and
-        # is in no ledger (docs/one-click.md).
-        defer = [] if verb == "RCPT" else ["defer"]
-        drawn = self.draw([*defer, "421", "close", "reset", "trickle", "split"] + ["hang"] * (self.random.random() < 0.2))
+        drawn = self.draw(["defer", "421", "close", "reset", "trickle", "split"] + ["hang"] * (self.random.random() < 0.2))
         usual = self.usual(verb)
         return {None: None, "defer": b"451 4.3.0 not now\r\n", "421": Then(b"421 4.3.2 bye\r\n", CLOSE), "close": CLOSE,
                 "reset": RESET, "trickle": Trickle(usual), "split": Split(usual, 2), "hang": HANG}[drawn]

@@ -290,6 +290,62 @@ def test_a_retry_sends_what_is_missing_and_tomorrow_it_is_sent_again(marketing, 
         assert arrived() == sorted(people * 2)
 
 
+class Moody:
+    """Makes an upstream defer whom it is told to, at RCPT or at the end of their copy; `taken`: who got one."""
+
+    def __init__(self, upstream):
+        self.upstream = upstream
+        self.at_rcpt, self.at_end, self.taken = set(), set(), []
+        upstream.answers.update(RCPT=self.rcpt, END=self.end)
+
+    def rcpt(self, line):
+        return b"450 4.2.0 busy\r\n" if re.search(rb"<(.*)>", line).group(1).decode() in self.at_rcpt else None
+
+    def end(self, data):
+        who = recipient_of(next(one for one in reversed(self.upstream.messages) if one.data is data))
+        if who in self.at_end:
+            return b"451 4.3.0 not now\r\n"
+        self.taken.append(who)
+        return None
+
+
+@pytest.mark.parametrize("restart", [None, "stop", "kill"])
+def test_a_retry_of_one_who_had_it_doubles_nothing(marketing, upstream, restart):
+    moody = Moody(upstream)
+    moody.at_end = {"b@example.com"}
+    with Client(marketing.address) as client:
+        reply = client.deliver(["a@example.com", "b@example.com"], letter("spring"))
+        assert reply.code == 451 and "1 of 2" in reply.text, reply
+    moody.at_end = set()
+    if restart:
+        marketing.terminate() if restart == "stop" else marketing.kill()
+        marketing.start()
+    # Whom the upstream deferred at RCPT meanwhile, the client leaves for later.
+    for left, expected in (("a@example.com", ["a@example.com"]), ("b@example.com", ["a@example.com", "b@example.com"])):
+        with Client(marketing.address) as client:
+            reply = client.deliver([left], letter("spring"))
+            assert reply.code == 250, reply
+        assert moody.taken == expected
+    with Client(marketing.address) as client:
+        assert client.deliver(["a@example.com"], letter("summer")).code == 250
+    assert moody.taken == ["a@example.com", "b@example.com", "a@example.com"]
+
+
+def test_a_retry_in_one_batch_of_which_one_is_left_doubles_nothing(marketing, upstream):
+    moody = Moody(upstream)
+    moody.at_end = {"b@example.com"}
+    people = ["a@example.com", "b@example.com"]
+    with Client(marketing.address) as client:
+        assert client.deliver(people, letter("spring")).code == 451
+    moody.at_end, moody.at_rcpt = set(), {"b@example.com"}
+    with Client(marketing.address) as client:
+        client.send(b"MAIL FROM:<news@example.org>\r\nRCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n")
+        assert [reply.code for reply in client.replies(4)] == [250, 250, 450, 354]
+        client.send(letter("spring") + b".\r\n")
+        assert client.reply().code == 250
+    assert moody.taken == ["a@example.com"]
+
+
 def test_a_250_that_nobody_read_is_said_again(marketing, upstream):
     people = ["a@example.com", "b@example.com"]
     leave_under_way(marketing, upstream, people).set()
