@@ -95,9 +95,11 @@ def smtp_sink(folder):
 
 
 @contextlib.contextmanager
-def gate(binary, folder, upstream_port, more=""):
-    """The gate with an empty store and the port as its upstream: (process, port). `more`: sections of its configuration."""
-    folder.mkdir()
+def gate(binary, folder, upstream_port, more="", prepare=lambda: None):
+    """The gate with an empty store and the port as its upstream: (process, port). `more`: sections of its configuration.
+    `prepare` is called once its folder is there, to put something else in the store's place."""
+    folder.mkdir(exist_ok=True)
+    prepare()
     config = folder / "postern.toml"
     config.write_text(
         'hostname = "gate.example.com"\n'
@@ -116,14 +118,14 @@ def gate(binary, folder, upstream_port, more=""):
 
 
 @contextlib.contextmanager
-def temporary_folder():
-    """A folder that is gone afterwards, after SIGTERM too."""
+def temporary_folder(within=None):
+    """A folder that is gone afterwards, after SIGTERM too; in the system's place for them, unless another is given."""
 
     def end(number, _frame):
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
-    with tempfile.TemporaryDirectory(prefix="postern-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="postern-bench-", dir=within) as name:
         os.chmod(name, 0o755)
         yield Path(name)
 
