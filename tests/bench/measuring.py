@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -21,11 +22,13 @@ class Failure(Exception):
 
 
 @contextlib.contextmanager
-def running(command, log):
-    """The command as a process, its output in the file `log`; ended, with SIGKILL if need be, when the block is left."""
+def running(command, log, **more):
+    """The command as a process, its output in the file `log`; ended, with SIGKILL if need be, when the block is left.
+    `more`: what else subprocess.Popen is told."""
     with open(log, "wb") as output:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            process = subprocess.Popen(
+                command, **{"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, **more})
         except OSError as error:
             raise Failure(f"cannot start {command[0]}: {error.strerror}") from error
     try:
@@ -95,9 +98,11 @@ def smtp_sink(folder):
 
 
 @contextlib.contextmanager
-def gate(binary, folder, upstream_port, more=""):
-    """The gate with an empty store and the port as its upstream: (process, port). `more`: sections of its configuration."""
-    folder.mkdir()
+def gate(binary, folder, upstream_port, more="", prepare=lambda: None):
+    """The gate with an empty store and the port as its upstream: (process, port). `more`: sections of its configuration.
+    `prepare` is called once its folder is there, to put something else in the store's place."""
+    folder.mkdir(exist_ok=True)
+    prepare()
     config = folder / "postern.toml"
     config.write_text(
         'hostname = "gate.example.com"\n'
@@ -116,14 +121,14 @@ def gate(binary, folder, upstream_port, more=""):
 
 
 @contextlib.contextmanager
-def temporary_folder():
-    """A folder that is gone afterwards, after SIGTERM too."""
+def temporary_folder(within=None):
+    """A folder that is gone afterwards, after SIGTERM too; in the system's place for them, unless another is given."""
 
     def end(number, _frame):
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
-    with tempfile.TemporaryDirectory(prefix="postern-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="postern-bench-", dir=within) as name:
         os.chmod(name, 0o755)
         yield Path(name)
 
@@ -138,7 +143,46 @@ def cpu_seconds(pid):
     return spent + sum(cpu_seconds(child) for child in children)
 
 
+def cpu_nanoseconds(pid):
+    """CPU time of the process and all of its descendants. What lives is asked for its clock; what has ended counts with its
+    parent, in ticks of 10 ms."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ended = (int(fields[13]) + int(fields[14])) * 1_000_000_000 // TICKS
+        # The clock of a process of that number (clock_getcpuclockid), which counts threads that have ended too.
+        spent = time.clock_gettime_ns((~pid << 3) | 2) + ended
+    except OSError:
+        return 0  # it ended meanwhile
+    return spent + sum(cpu_nanoseconds(child) for child in children(pid))
+
+
+def children(pid):
+    found = set()
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found.update(int(child) for child in (task / "children").read_text().split())
+    return found
+
+
+def private_memory(pid):
+    """Private memory in octets of the process and its descendants."""
+    try:
+        own = memory(pid)["Anonymous"]
+    except (OSError, KeyError):
+        own = 0
+    return own + sum(private_memory(child) for child in children(pid))
+
+
 def memory(pid):
     """Resident and private memory of the process, in octets: {"Rss": ..., "Anonymous": ...}."""
     sizes = dict(re.findall(r"^(\w+): +(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE))
     return {name: int(sizes[name]) * 1024 for name in ("Rss", "Anonymous")}
+
+
+def raise_file_limit(wanted):
+    """For us, and for whom we start, who inherits it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise Failure(f"{wanted} open files are needed, and the limit (ulimit -Hn) is {hard}")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -5,11 +5,10 @@ sessions and buffers cost. Each part has a gate of its own, so that none inherit
 """
 
 import contextlib
-import resource
 import socket
 import time
 
-from measuring import Failure, gate, memory, smtp_sink, temporary_folder
+from measuring import Failure, gate, memory, raise_file_limit, smtp_sink, temporary_folder
 
 REPLY_LIMIT = 300  # seconds
 SPARE_FILES = 500
@@ -56,15 +55,6 @@ class Client:
 
     def close(self):
         self.connection.close()
-
-
-def raise_file_limit(wanted):
-    """For us, and for the gate that inherits it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise Failure(f"{wanted} open files are needed, and the limit (ulimit -Hn) is {hard}")
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def print_row(what, sizes, note=""):

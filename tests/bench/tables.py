@@ -1,0 +1,101 @@
+"""What the rounds came to, as a table for people."""
+
+from statistics import median
+
+MIB = 1 << 20
+
+
+def ratios(series, other, what):
+    """Of the gate to another, round by round: rounds that stood side by side are compared, not medians of all."""
+    mine, theirs = getattr(series, what), getattr(other, what)
+    return [a / b for a, b in zip(mine, theirs) if b > 0]
+
+
+def ratio(of, peer, what):
+    """The median, or None where the peer was not there."""
+    if "gate" not in of or peer not in of:
+        return None
+    found = ratios(of["gate"], of[peer], what)
+    return median(found) if found else None
+
+
+def number(value, digits=None):
+    if value is None:
+        return "-"
+    if digits is None:
+        digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def small(value):
+    return "-" if value is None else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+
+
+def measured_by(workload):
+    return "p50" if "latency" in workload.load else "cpu"
+
+
+def verdict(workload, of):
+    if not workload.limit:
+        return ""
+    found = ratio(of, workload.limit[0], measured_by(workload))
+    return "" if found is None else "yes" if found <= workload.limit[1] else "NO"
+
+
+def get(of, who, what):
+    if who not in of or not getattr(of[who], what):
+        return None
+    return median(getattr(of[who], what))
+
+
+COLUMNS = (("", 5), ("unit", 10), ("gate/s", 10), ("haproxy/s", 10), ("Postfix/s", 10), ("gate us", 9), ("haproxy us", 11),
+           ("Postfix us", 11), ("x haproxy", 10), ("x Postfix", 10), ("gate MiB", 9), ("haproxy", 8), ("Postfix", 8))
+
+
+def row(workload, of):
+    what = measured_by(workload)
+    cells = [workload.name, workload.unit]
+    cells += [number(get(of, who, "rate")) for who in ("gate", "haproxy", "postfix")]
+    cells += [number(get(of, who, what)) for who in ("gate", "haproxy", "postfix")]
+    cells += [small(ratio(of, "haproxy", what)), small(ratio(of, "postfix", what))]
+    for who in ("gate", "haproxy", "postfix"):
+        memory = get(of, who, "memory")
+        cells.append(number(memory / MIB, 1) if memory is not None else "-")
+    goal = "; ".join(filter(None, (workload.at_most, f"aim {workload.aim}" if workload.aim else "")))
+    return line(cells) + f"  {verdict(workload, of):4}{goal}"
+
+
+def line(cells):
+    first, second, *rest = (f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS))
+    return f"{first.strip():{COLUMNS[0][1]}}{second.strip():{COLUMNS[1][1]}}" + "".join(rest)
+
+
+def table(workloads, results, rounds):
+    lines = [f"{rounds} rounds, contenders in turn; medians. us: CPU of all of the contender's processes for a unit, of an answer "
+             "its p50. MiB: private memory. Ratios: of us, round by round."]
+    lines.append(line([name for name, _ in COLUMNS]) + "  ok  goal, of us unless it says otherwise")
+    lines += [row(workload, results[workload.name]) for workload in workloads]
+    lines += delayed(results)
+    lines.append("")
+    lines += [f"{workload.name:5}{workload.about}" for workload in workloads]
+    return "\n".join(lines)
+
+
+def delayed(results):
+    """What the rate is with delayed acknowledgements, in parts of the rate without."""
+    if not {"ACK", "R2"} <= results.keys():
+        return []
+    share = get(results["ACK"], "gate", "rate") / get(results["R2"], "gate", "rate")
+    return [f"ACK: the gate's rate is {share:.2f} of that of R2"]
+
+
+def compared_table(commit, workloads, results, rounds):
+    lines = [f"{rounds} rounds, both gates in turn; medians. old: {commit}. Ratios new : old, round by round.",
+             f"{'':5}{'unit':10}{'old/s':>10}{'new/s':>10}{'ratio':>8}{'old us':>10}{'new us':>10}{'ratio':>8}"]
+    for workload in workloads:
+        of = results[workload.name]
+        lines.append(
+            f"{workload.name:5}{workload.unit:10}{number(get(of, 'old', 'rate')):>10}{number(get(of, 'gate', 'rate')):>10}"
+            f"{ratio(of, 'old', 'rate'):>8.2f}{number(get(of, 'old', 'cpu')):>10}{number(get(of, 'gate', 'cpu')):>10}"
+            f"{ratio(of, 'old', 'cpu'):>8.2f}")
+    return "\n".join(lines)
