@@ -16,13 +16,15 @@ std::uint32_t day_of(Time time) {
 }
 
 TrafficKeyOctets encode(const TrafficKey& key) {
-  OctetWriter out;
-  out.u32(key.day);
-  out.raw(key.contact);
-  out.u32(key.campaign);
-  out.u8(static_cast<std::uint8_t>(key.result));
   TrafficKeyOctets octets{};
-  std::ranges::copy(out.octets(), octets.begin());
+  auto* out = octets.data();
+  const auto number = [&](std::uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) *out++ = static_cast<std::uint8_t>(value >> shift);
+  };
+  number(key.day);
+  out = std::ranges::copy(key.contact, out).out;
+  number(key.campaign);
+  *out = static_cast<std::uint8_t>(key.result);
   return octets;
 }
 

@@ -61,6 +61,7 @@ class Case:
     taken: Counter = field(default_factory=Counter)
     doubted: Counter = field(default_factory=Counter)
     reported: set = field(default_factory=set)
+    given_up: set = field(default_factory=set)  # their copy had its 250 early, and was never read to its end
     wrong: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -87,6 +88,10 @@ class Case:
                 return False
             self.fired += 1
             return True
+
+
+def person_of(line):
+    return re.match(rb"RCPT TO:<([^>]*)>", line).group(1).decode()
 
 
 class Upstream(FakeUpstream):
@@ -134,6 +139,15 @@ class Upstream(FakeUpstream):
             if getattr(connection, "spoke", False):
                 self._case(connection.mail).met.set()
 
+    def _message(self, connection, buffer):
+        try:
+            return super()._message(connection, buffer)
+        except Exception:
+            # The gate took its early word for the answer, and hung up when there were more of them.
+            if getattr(connection, "spoke", False):
+                self._case(connection.mail).given_up.update(map(person_of, connection.recipients))
+            raise
+
     def took(self, connection, message):
         if BARE.search(connection.octets):
             self.wrong.append(f"a bare CR, LF or NUL behind {message.mail}")
@@ -157,7 +171,7 @@ class Upstream(FakeUpstream):
         fires = case.fires("END")
         arrives = not fires or case.fault in USUAL_ARRIVES
         for line in message.recipients:
-            person = re.match(rb"RCPT TO:<([^>]*)>", line).group(1).decode()
+            person = person_of(line)
             if arrives:
                 case.taken[person] += 1
                 # What it said unasked crossed the end of data, and may be taken for the answer to it.

@@ -192,10 +192,11 @@ class Run:
         if code == 250:
             if case.speaks_early():
                 # Its early 250 crossed the end of a copy, and was the answer for the gate: it is still reading.
-                wait_until(lambda: all(case.taken[who] or who in case.reported for who in outcome.accepted),
+                wait_until(lambda: all(case.taken[who] or who in case.reported | case.given_up for who in outcome.accepted),
                            "the copies that are under way")
             for who in outcome.accepted:
-                self.expect(case.taken[who] == 1 or who in case.reported, f"250 to the client, and {who} has none", outcome)
+                self.expect(case.taken[who] == 1 or who in case.reported | case.given_up,
+                            f"250 to the client, and {who} has none", outcome)
                 waiting.remove(who)
             for who in waiting:
                 self.expect(case.taken[who] == 0, f"{who} was not accepted, and got it", outcome)
@@ -205,7 +206,7 @@ class Run:
                         outcome)
         self.try_again(waiting)
         for who in case.people:
-            told = who in case.reported and code == 250
+            told = who in case.reported | case.given_up and code == 250
             times = case.taken[who]
             self.expect(times >= 1 or told, f"{who} is lost", outcome)
             self.expect(times <= 1 + case.doubted[who], f"{who} got it {times} times", outcome)
@@ -358,8 +359,10 @@ class Matrix:
 
 def summary(matrix):
     window = sum(max(0, times - 1) for case in matrix.done for times in case.taken.values())
+    given_up = sum(not case.taken[who] for case in matrix.done for who in case.given_up)
     counts = Counter(case.who for case in matrix.done)
     return (f"fault matrix: cases {len(matrix.done)} (upstream {counts['upstream']}, client {counts['client']}), "
-            f"failures {len(matrix.failed)}; lost 0, twice in the window of RFC 1047 {window}"
+            f"failures {len(matrix.failed)}; lost 0, but {given_up} of which the upstream said 250 before their end; "
+            f"twice in the window of RFC 1047 {window}"
             if not matrix.failed else
             f"fault matrix: cases {len(matrix.done)}, failures {len(matrix.failed)}")
