@@ -1,5 +1,6 @@
 """A certification authority of the tests' own, and the certificates that it signs; made by OpenSSL's program."""
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,12 @@ class Authority:
                  "-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key,
                  "-out", certificate)
         return certificate, key
+
+    def context(self, name):
+        """Of a server that has a certificate for that host name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.sign(name))
+        return context
 
 
 def _openssl(*arguments):

@@ -6,12 +6,17 @@ that; Trickle(octets) sends them one by one; a function of the command's line re
 answer. Whatever has no entry is answered as a plain MTA would. Split(octets) sends them in two packets, RESET ends the
 connection with a reset, and Glue(octets) keeps them back until there is something else to be sent.
 
+With a context for `tls` it offers STARTTLS. HANDSHAKE is what then happens: usually TLS; with another context that
+one's, Flight(part, CLOSE) sends so much of what a server says first and does that, and anything else comes instead.
+RESPONSE is the client's answer to a challenge, which is a 334 as the answer to AUTH, or to the response before.
+
 fault_matrix.py overrides choose(), in_data() and took() to say these things for one envelope of many.
 """
 
 import contextlib
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -35,6 +40,9 @@ USUAL = {
     "MAIL": b"250 2.1.0 sender taken\r\n",
     "RCPT": b"250 2.1.5 recipient taken\r\n",
     "DATA": b"354 go ahead\r\n",
+    "STARTTLS": b"220 2.0.0 go ahead\r\n",
+    "AUTH": b"235 2.7.0 welcome\r\n",
+    "RESPONSE": b"235 2.7.0 welcome\r\n",
     "END": b"250 2.0.0 message taken\r\n",
     "RSET": b"250 2.0.0 done\r\n",
     "NOOP": b"250 2.0.0 done\r\n",
@@ -62,6 +70,12 @@ class Split:
 @dataclass
 class Glue:
     octets: bytes
+
+
+@dataclass
+class Flight:
+    part: float  # of its octets, 0 to 1
+    next: object
 
 
 def once(answer, then=None):
@@ -92,6 +106,7 @@ class Connection:
     mail: bytes = None       # of the transaction that is open
     recipients: list = field(default_factory=list)
     held: bytes = b""        # replies that go out with the next
+    secure: bool = False     # under TLS
 
     def verbs(self):
         return [line.split(b" ")[0].split(b":")[0].upper().decode() for line in self.commands]
@@ -102,8 +117,9 @@ class _Hangup(Exception):
 
 
 class FakeUpstream:
-    def __init__(self, extensions=EXTENSIONS, host="127.0.0.1", **answers):
+    def __init__(self, extensions=EXTENSIONS, host="127.0.0.1", tls=None, **answers):
         self.extensions = list(extensions)
+        self.tls = tls
         self.answers = answers
         self.connections = []
         self.messages = []
@@ -162,7 +178,7 @@ class FakeUpstream:
         except (OSError, _Hangup):
             pass
         finally:
-            peer.close()
+            connection.peer.close()
             connection.ended = True
 
     def choose(self, connection, verb, line):
@@ -195,12 +211,44 @@ class FakeUpstream:
                 connection.mail, connection.recipients = None, []
             elif verb == "QUIT":
                 return
+            elif verb == "STARTTLS" and code == 220 and self.tls:
+                self._secure(connection)
+                buffer = b""
+            elif verb == "AUTH":
+                while code == 334:
+                    line, buffer = self._until(connection, buffer, b"\r\n")
+                    code = self._answer(connection, "RESPONSE", line)
             elif verb == "DATA" and code == 354:
                 data, buffer = self._message(connection, buffer)
                 if data:
                     self.took(connection, Message(connection.mail, connection.recipients, data))
                 self._answer(connection, "END", data)
                 connection.mail, connection.recipients = None, []
+
+    def _secure(self, connection):
+        answer = self.choose(connection, "HANDSHAKE", b"")
+        if isinstance(answer, Flight):
+            self._fly(connection, answer)
+        elif answer is not None and not isinstance(answer, ssl.SSLContext):
+            self._do(connection, answer)
+            raise _Hangup
+        connection.peer = (answer or self.tls).wrap_socket(connection.peer, server_side=True)
+        connection.secure = True
+        connection.mail, connection.recipients = None, []
+
+    # To the ClientHello.
+    def _fly(self, connection, flight):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = self.tls.wrap_bio(incoming, outgoing, server_side=True)
+        while not outgoing.pending:
+            piece = connection.peer.recv(65536)
+            if not piece:
+                raise _Hangup
+            incoming.write(piece)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+        octets = outgoing.read()
+        self._do(connection, Then(octets[:int(len(octets) * flight.part)], flight.next))
 
     def _more_comes(self, connection):
         waiting = select.poll()  # not select(): there may be thousands of descriptors
@@ -243,14 +291,15 @@ class FakeUpstream:
 
     def _answer(self, connection, verb, line):
         answer = self.choose(connection, verb, line)
-        return self._do(connection, self.usual(verb) if answer is None else answer)
+        return self._do(connection, self.usual(verb, connection.secure) if answer is None else answer)
 
-    def usual(self, verb):
+    def usual(self, verb, secure=False):
         if verb == "EHLO":
-            lines = ["upstream.test", *self.extensions]
+            lines = ["upstream.test", *self.extensions, *(["STARTTLS"] if self.tls and not secure else [])]
             return b"".join(f"250{' ' if i == len(lines) - 1 else '-'}{text}\r\n".encode()
                             for i, text in enumerate(lines))
-        return USUAL.get(verb, b"500 5.5.2 what?\r\n")
+        known = USUAL.get(verb) if verb != "STARTTLS" or self.tls else None
+        return known or b"500 5.5.2 what?\r\n"
 
     # Does it, and returns the code of a whole reply; 0: there was none.
     def _do(self, connection, answer):
