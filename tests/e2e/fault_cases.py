@@ -1,12 +1,16 @@
-"""The cases of fault_matrix.py: what may go wrong, and the upstream with which it does."""
+"""The cases of fault_matrix.py: what may go wrong, where, and for whom.
 
+A case has a door, which is how its gate and its upstream stand: "plain"; "login", where clients authenticate to the
+upstream; "opportunistic" and "verify", where the gate speaks TLS with it. Its way is DATA or BDAT.
+"""
+
+import itertools
 import random
-import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from fake_upstream import CLOSE, EXTENSIONS, HANG, RESET, FakeUpstream, Glue, Split, Then, Trickle
+from fake_upstream import CLOSE, HANG, RESET, Flight, Glue, Split, Then, Trickle
 from smtp_client import letter
 
 # Of a reply that would have been `usual`.
@@ -29,21 +33,42 @@ FAULTS = {
     "endless reply": lambda usual: b"250-x\r\n" * 10_000,
     "surplus reply": lambda usual: usual + b"250 2.0.0 one more\r\n",
 }
+# Instead of a handshake. Of the two last the matrix has the contexts; where any certificate will do they are no faults.
+HANDSHAKES = {
+    "close": CLOSE,
+    "reset": RESET,
+    "hang": HANG,
+    "garbage": Then(b"250 2.0.0 what\r\n" * 100, HANG),
+    "a record of nothing": Then(b"\x16\x03\x03\0\0", HANG),
+    "an endless record": Then(b"\x16\x03\x03\xff\xff" + b"x" * 70_000, HANG),
+    "alert": Then(b"\x15\x03\x03\0\x02\x02\x28", CLOSE),
+    "cut short": Flight(0.5, CLOSE),
+    "reset half-way": Flight(0.5, RESET),
+    "hang half-way": Flight(0.5, HANG),
+    "close behind the flight": Flight(1, CLOSE),
+    "another name": None,
+    "another authority": None,
+}
+
 # With these the upstream's usual reply arrives whole, or says plainly that nothing was taken.
 USUAL_ARRIVES = {"trickle", "split"}
 NOTHING_TAKEN = {"refuse", "defer", "421"}
 
 ENVELOPE_STAGES = ("MAIL", "RCPT", "DATA", "header", "body", "END")
-CONNECTION_STAGES = ("CONNECT", "GREETING", "EHLO", "RSET", "QUIT")
+LOGIN_STAGES = ("AUTH", "CHALLENGE", "PASSWORD")
+TLS_STAGES = ("STARTTLS", "HANDSHAKE", "EHLO in TLS")
+CONNECTION_STAGES = ("CONNECT", "GREETING", "EHLO", "RSET", "QUIT", *TLS_STAGES)
 CONNECT_FAULTS = ("refuse", "hang", "close", "reset")
 
 CLIENT_STAGES = ("connect", "greeting", "EHLO", "MAIL", "RCPT", "DATA", "header", "body", "before dot", "in dot", "END",
                  "QUIT")
+CLIENT_LOGIN_STAGES = ("AUTH", "PASSWORD", "MAIL", "RCPT", "DATA", "body", "in dot", "END", "QUIT")
+CLIENT_CHUNK_STAGES = ("BDAT", "chunk", "between chunks", "BDAT again", "chunk again", "before LAST", "LAST",
+                       "last chunk", "END", "QUIT")
 CLIENT_FAULTS = ("close", "reset", "hang", "trickle", "half-close")
+# Of how many octets follow a BDAT: so many more than there are.
+LIES = {"one too many": 1, "a line too few": -3}
 
-CASE = re.compile(rb"c(\d+)[.@]")
-REPORTED = re.compile(rb"Final-Recipient: rfc822; *(\S+)")
-BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 LARGE = b"".join(b"line %d of a body that is not small\r\n" % number for number in range(3_000))
 
 
@@ -56,6 +81,8 @@ class Case:
     pipelining: bool
     split: bool
     once: bool = False  # the fault comes once, not for the whole first try
+    door: str = "plain"
+    way: str = "DATA"
     armed: bool = True
     fired: int = 0
     taken: Counter = field(default_factory=Counter)
@@ -73,14 +100,33 @@ class Case:
         self.people = [f"p{i}.c{self.number}@example.com" for i in range(3)]
         self.body = LARGE if self.stage in ("header", "body") else b"Good morning.\r\n..\r\n.\r\n"
         self.message = letter(self.subject, self.body)
+        # A client that says LAST too early has a message that ends there.
+        self.whole = {self.body[:-3] if self.fault == "a line too few" and self.stage == "LAST" else self.body, self.body}
         self.pipelines = self.random.random() < 0.5  # the client, its commands
 
     def __str__(self):
-        return (f"#{self.number} {self.who} {self.stage}/{self.fault}{' once' if self.once else ''}, "
-                f"{'split' if self.split else 'plain'}, upstream {'with' if self.pipelining else 'without'} PIPELINING")
+        return (f"#{self.number} {self.who} {self.stage}/{self.fault}{' once' if self.once else ''}, {self.way}, {self.door}, "
+                f"{'split' if self.split else 'streamed'}, upstream {'with' if self.pipelining else 'without'} PIPELINING")
+
+    def chunks(self):
+        """The message in three pieces."""
+        third = len(self.message) // 3
+        return [self.message[:third], self.message[third:2 * third], self.message[2 * third:]]
 
     def speaks_early(self):
         return self.who == "upstream" and self.stage in ("header", "body")
+
+    def loses_login(self):
+        """The connection on which the client authenticated cannot be used again."""
+        # The gate keeps one on which DATA of a copy was answered with 250: that copy is deferred, and RSET goes first.
+        keeps = self.split and (self.stage, self.fault) == ("DATA", "another code")
+        return (self.door == "login" and self.who == "upstream" and self.stage in ENVELOPE_STAGES and not keeps
+                and self.fault not in {"refuse", "defer", *USUAL_ARRIVES})
+
+    def bars_tls(self):
+        """No connection comes to be one that may be used."""
+        any_name = self.door == "opportunistic" and self.fault in ("another name", "another authority")
+        return self.stage in ("STARTTLS", "HANDSHAKE") and self.fault not in USUAL_ARRIVES and not any_name
 
     def fires(self, stage):
         with self.lock:
@@ -90,104 +136,53 @@ class Case:
             return True
 
 
-def person_of(line):
-    return re.match(rb"RCPT TO:<([^>]*)>", line).group(1).decode()
+SHAPES = list(itertools.product((True, False), (True, False)))  # of the upstream's PIPELINING, and of splitting
 
 
-class Upstream(FakeUpstream):
-    """It has the cases by their numbers; those without an envelope are `alone`."""
+def cases_of(numbers):
+    """Those of many at a time, and those with a gate to themselves."""
+    together, alone = [], []
+    for stage, fault, (pipelining, split), once in itertools.product(ENVELOPE_STAGES, FAULTS, SHAPES, (False, True)):
+        case = Case(next(numbers), "upstream", stage, fault, pipelining, split, once)
+        # What it says within a copy crosses its end, and would disturb others who use the connection.
+        (alone if case.speaks_early() and split else together).append(case)
+    for stage, fault, (pipelining, split) in itertools.product(CLIENT_STAGES, CLIENT_FAULTS, SHAPES):
+        together.append(Case(next(numbers), "client", stage, fault, pipelining, split))
+    for stage, (pipelining, split) in itertools.product(("CONNECT", "GREETING", "EHLO", "RSET", "QUIT"), SHAPES):
+        for fault in CONNECT_FAULTS if stage == "CONNECT" else FAULTS:
+            alone.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, stage == "QUIT"))
+    together += [*chunk_cases(numbers), *login_cases(numbers)]
+    for door, pipelining in (("opportunistic", False), ("verify", True)):
+        more_together, more_alone = tls_cases(numbers, door, pipelining)
+        together += more_together
+        alone += more_alone
+    return together, alone
 
-    def __init__(self, extensions=EXTENSIONS):
-        self.cases = {}
-        self.alone = None
-        self.wrong = []
-        super().__init__(extensions)
 
-    def _case(self, mail):
-        match = CASE.search(mail or b"")
-        return self.cases.get(int(match.group(1))) if match else None
+def chunk_cases(numbers):
+    for stage, fault, (pipelining, split) in itertools.product(ENVELOPE_STAGES, FAULTS, SHAPES):
+        if not split or stage not in ("header", "body"):
+            yield Case(next(numbers), "upstream", stage, fault, pipelining, split, way="BDAT")
+    lies = itertools.product(("BDAT", "BDAT again", "LAST"), LIES)
+    for (stage, fault), (pipelining, split) in itertools.product(
+            [*itertools.product(CLIENT_CHUNK_STAGES, CLIENT_FAULTS), *lies], SHAPES):
+        yield Case(next(numbers), "client", stage, fault, pipelining, split, way="BDAT")
 
-    def choose(self, connection, verb, line):
-        if verb in CONNECTION_STAGES:
-            case = self.alone
-        else:
-            case = self._case(line if verb == "MAIL" else connection.mail)
-        if verb == "MAIL" and connection.mail is not None:
-            self.wrong.append(f"two envelopes in one: {connection.mail} {line}")
-        if verb == "END":
-            return self._end(case, connection)
-        if case is None or not case.fires(verb):
-            return None
-        return FAULTS[case.fault](self.usual(verb))
 
-    def in_data(self, connection, octets):
-        case = self._case(connection.mail)
-        stage = "body" if b"\r\n\r\n" in octets else "header"
-        # In the header section before any of it has come, since it comes in one go.
-        if case is None or not case.fires(stage):
-            return None
-        answer = FAULTS[case.fault](self.usual("END"))
-        connection.spoke = True
-        if answer is HANG:
-            case.met.set()
-        return answer
+# The connection is of one client alone, so that nothing that is said on it disturbs others.
+def login_cases(numbers):
+    for stage, fault, (pipelining, split) in itertools.product((*LOGIN_STAGES, *ENVELOPE_STAGES), FAULTS, SHAPES):
+        yield Case(next(numbers), "upstream", stage, fault, pipelining, split, door="login")
+    for stage, fault, (pipelining, split) in itertools.product(CLIENT_LOGIN_STAGES, CLIENT_FAULTS, SHAPES):
+        yield Case(next(numbers), "client", stage, fault, pipelining, split, door="login")
 
-    def _during(self, connection, octets):
-        try:
-            super()._during(connection, octets)
-        finally:
-            if getattr(connection, "spoke", False):
-                self._case(connection.mail).met.set()
 
-    def _message(self, connection, buffer):
-        try:
-            return super()._message(connection, buffer)
-        except Exception:
-            # The gate took its early word for the answer, and hung up when there were more of them.
-            if getattr(connection, "spoke", False):
-                self._case(connection.mail).given_up.update(map(person_of, connection.recipients))
-            raise
-
-    def took(self, connection, message):
-        if BARE.search(connection.octets):
-            self.wrong.append(f"a bare CR, LF or NUL behind {message.mail}")
-        connection.octets = b""
-        connection.last = message
-        connection.unasked, connection.spoke = getattr(connection, "spoke", False), False
-
-    # Decided before it is answered: once the client knows, this is looked at.
-    def _end(self, case, connection):
-        message = connection.last
-        if case is None:
-            if not message.mail.startswith(b"MAIL FROM:<>"):
-                self.wrong.append(f"a message of nobody: {message.mail}")
-            for person in REPORTED.findall(message.content):
-                case = self._case(person)
-                case.reported.add(person.decode())
-            return None
-        header, body = message.content.split(b"\r\n\r\n", 1)
-        if body != case.body or header.count(b"Subject: ") != 1 or b"Subject: %s" % case.subject.encode() not in header:
-            case.wrong.append(f"no whole message of its own: {len(body)} octets, {message.content[:200]}")
-        fires = case.fires("END")
-        arrives = not fires or case.fault in USUAL_ARRIVES
-        for line in message.recipients:
-            person = person_of(line)
-            if arrives:
-                case.taken[person] += 1
-                # What it said unasked crossed the end of data, and may be taken for the answer to it.
-                case.doubted[person] += connection.unasked
-            elif case.fault not in NOTHING_TAKEN:
-                case.doubted[person] += 1
-        return FAULTS[case.fault](self.usual("END")) if fires else None
-
-    def usual(self, verb):
-        return b"" if verb == "CONNECT" else super().usual(verb)
-
-    def _serve(self, peer, connection):
-        try:
-            self._answer(connection, "CONNECT", b"")
-        except (OSError, Exception):
-            peer.close()
-            connection.ended = True
-            return
-        super()._serve(peer, connection)
+def tls_cases(numbers, door, pipelining):
+    together, alone = [], []
+    for stage, fault, split in itertools.product(ENVELOPE_STAGES, FAULTS, (False, True)):
+        if not split or stage not in ("header", "body"):
+            together.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, door=door))
+    for stage, split in itertools.product(TLS_STAGES, (False, True)):
+        for fault in HANDSHAKES if stage == "HANDSHAKE" else FAULTS:
+            alone.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, door=door))
+    return together, alone

@@ -8,6 +8,8 @@ which it said no whole 250 in time, or whose client left without reading the ans
 - Anything else: tries of the same message against a healthy upstream end with exactly one copy for everybody.
 - What reaches the upstream is a whole message of one envelope, or has no end of data.
 - The next client is served at once.
+- Who authenticated to the upstream is told 421 where that connection is lost; who did not sends nothing.
+- Where the upstream offers TLS and the gate asks for it, nothing of an envelope comes in clear.
 
 Faults between MAIL and the final dot are met by many sessions of one gate at the same time, since the envelope tells whose
 they are. Where a connection has no envelope yet, a gate has one case at a time.
@@ -18,18 +20,19 @@ import itertools
 import queue
 import random
 import socket
-import struct
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from fake_upstream import EXTENSIONS
-from fault_cases import (CLIENT_FAULTS, CLIENT_STAGES, CONNECT_FAULTS, CONNECTION_STAGES, ENVELOPE_STAGES, FAULTS, Case,
-                         Upstream)
+from fault_cases import Case, cases_of
+from fault_clients import attempt, misbehave
+from fault_upstream import LOGIN, Upstream
 from processes import DEADLINE, wait_until
-from smtp_client import Client, Closed, stuffed
+from smtp_client import Client
 
-# Behind the address of the upstream.
+# Behind the address of the upstream. `pool` is short for the copies of who authenticated: where that connection is lost,
+# those that wait for it are not all woken (Pool::closed_one() wakes one), and the client waits that long for its 421.
 MORE = """\
 idle_close = "10s"
 
@@ -57,112 +60,13 @@ mail = "3s"
 rcpt = "3s"
 data = "3s"
 data_end = "5s"
+handshake = "3s"
+pool = "3s"
+auth_failure = "1ms"
 """
-
-class Try:
-    """What a client learnt: who was refused at RCPT, and the answer to its message; None: it got none."""
-
-    def __init__(self):
-        self.accepted, self.refused, self.final = [], {}, None
-        self.ended = False  # the final dot was sent
-
-    def __str__(self):
-        return f"accepted {self.accepted}, refused {self.refused}, final {self.final}"
-
-
-def attempt(address, case, people, message, sender):
-    outcome = Try()
-    with contextlib.suppress(Closed, OSError), Client(address) as client:
-        lines = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{who}>" for who in people)]
-        if case.pipelines:
-            client.send("".join(line + "\r\n" for line in [*lines, "DATA"]).encode())
-            replies = client.replies(len(lines))
-        else:
-            replies = [client.ask(line) for line in lines]
-        for who, reply in zip(people, replies[1:]):
-            if replies[0].code == 250 and reply.code == 250:
-                outcome.accepted.append(who)
-            else:
-                outcome.refused[who] = reply
-        go_ahead = client.reply() if case.pipelines else client.ask("DATA")
-        if go_ahead.code != 354:
-            outcome.final = go_ahead
-            return outcome
-        say(client, case, stuffed(message) + b".\r\n")
-        outcome.final = client.reply()
-        client.ask("QUIT")
-    return outcome
-
-
-# An upstream that speaks within a message that streams through is heard before the message's end.
-def say(client, case, octets):
-    if case.who == "upstream" and case.armed and case.stage in ("header", "body") and not case.split:
-        half = 0 if case.stage == "header" else len(octets) // 2
-        client.send(octets[:half])
-        assert case.met.wait(DEADLINE), "the fault is not met"
-        octets = octets[half:]
-    client.send(octets)
-
-
-# A client's side of a fault: everything up to the stage is as it should be.
-def misbehave(address, case):
-    outcome = Try()
-    peer = socket.create_connection(address, DEADLINE)
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    header, body = stuffed(case.message).split(b"\r\n\r\n", 1)
-    steps = [
-        ("connect", b"", None), ("greeting", b"", 220), ("EHLO", b"EHLO client.test\r\n", 250),
-        ("MAIL", f"MAIL FROM:<{case.sender}>\r\n".encode(), 250),
-        *(("RCPT", f"RCPT TO:<{who}>\r\n".encode(), 250) for who in case.people), ("DATA", b"DATA\r\n", 354),
-        ("header", header + b"\r\n\r\n", None), ("body", body, None), ("before dot", b"", None), ("in dot", b".\r\n", None),
-        ("END", b"", 250), ("QUIT", b"QUIT\r\n", 221)]
-    buffer = b""
-    with contextlib.suppress(Closed, OSError), peer:
-        for stage, octets, code in steps:
-            here = stage == case.stage
-            if here and case.fault == "trickle" and octets:
-                for octet in octets[:2_000]:
-                    peer.sendall(bytes([octet]))
-                peer.sendall(octets[2_000:])
-            elif here and octets:
-                peer.sendall(octets[:len(octets) // 2])
-            else:
-                peer.sendall(octets)
-            outcome.ended = outcome.ended or (stage == "in dot" and (not here or case.fault == "trickle"))
-            if here and case.fault == "half-close":
-                peer.shutdown(socket.SHUT_WR)
-            elif here and case.fault == "hang":
-                # It says no more. The gate says 421, and hangs up.
-                while peer.recv(65536):
-                    pass
-                return outcome
-            elif here and case.fault in ("close", "reset"):
-                if case.fault == "reset":
-                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return outcome
-            if code is not None:
-                reply, buffer = reply_of(peer, buffer)
-                if stage == "END":
-                    outcome.final = reply
-                if reply != code:
-                    return outcome
-                if stage == "RCPT":
-                    outcome.accepted = list(case.people)
-    return outcome
-
-
-def reply_of(peer, buffer):
-    while True:
-        line, end, rest = buffer.partition(b"\r\n")
-        if end and line[3:4] != b"-":
-            return int(line[:3]), rest
-        if end:
-            buffer = rest
-            continue
-        piece = peer.recv(65536)
-        if not piece:
-            raise Closed
-        buffer += piece
+# Nobody is trusted, and every session has its own connection.
+LOGIN_LISTENER = {"trusted": '["192.0.2.0/24"]', "listener": 'auth = "passthrough"'}
+LOGIN_MORE = "connections = 1000\n"
 
 
 class Run:
@@ -204,6 +108,10 @@ class Run:
         elif not case.split and case.who == "upstream":
             self.expect(case.taken <= case.doubted, f"no 250 to the client, and the upstream said it: {dict(case.taken)}",
                         outcome)
+        self.expect(not outcome.slipped_in, "MAIL is taken from who did not authenticate", outcome)
+        self.expect(code != 250 or not case.bars_tls(), "there was no TLS, and the message went", outcome)
+        self.expect(code == 250 or 421 in outcome.codes or not case.loses_login(), "its connection is lost, and it has no 421",
+                    outcome)
         self.try_again(waiting)
         for who in case.people:
             told = who in case.reported | case.given_up and code == 250
@@ -234,7 +142,7 @@ class Run:
                 return
 
     def next_client(self):
-        following = Case(next(self.numbers), "nobody", "none", "none", self.case.pipelining, False)
+        following = Case(next(self.numbers), "nobody", "none", "none", self.case.pipelining, False, door=self.case.door)
         following.people = following.people[:1]
         self.upstream.cases[following.number] = following
         outcome = attempt(self.address, following, following.people, following.message, following.sender)
@@ -291,48 +199,44 @@ def broken_off(upstream, case):
     upstream.resume()
 
 
-def cases_of(numbers):
-    together, alone = [], []
-    shapes = list(itertools.product((True, False), (True, False)))
-    for stage, fault, (pipelining, split), once in itertools.product(ENVELOPE_STAGES, FAULTS, shapes, (False, True)):
-        case = Case(next(numbers), "upstream", stage, fault, pipelining, split, once)
-        # What it says within a copy crosses its end, and would disturb others who use the connection.
-        (alone if case.speaks_early() and split else together).append(case)
-    for stage, fault, (pipelining, split) in itertools.product(CLIENT_STAGES, CLIENT_FAULTS, shapes):
-        together.append(Case(next(numbers), "client", stage, fault, pipelining, split))
-    for stage, (pipelining, split) in itertools.product(CONNECTION_STAGES, shapes):
-        for fault in CONNECT_FAULTS if stage == "CONNECT" else FAULTS:
-            alone.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, stage == "QUIT"))
-    return together, alone
-
-
 class Matrix:
-    def __init__(self, new_gate, at_once=48, gates=6):
-        self.new_gate, self.at_once, self.gates = new_gate, at_once, gates
+    def __init__(self, new_gate, authority, other_authority, at_once=56):
+        """`other_authority` is one that no gate trusts."""
+        self.new_gate, self.authority, self.at_once = new_gate, authority, at_once
+        self.tls = authority.context("mx.test")
+        self.handshakes = {"another name": authority.context("other.test"),
+                           "another authority": other_authority.context("mx.test")}
         self.numbers = itertools.count(1)
         self.done, self.failed, self.upstreams = [], [], []
 
-    def stand(self, pipelining, first=""):
+    def stand(self, door, pipelining, first=""):
         """An upstream and a gate; `first`: lines in front of its configuration."""
-        upstream = Upstream(EXTENSIONS if pipelining else [name for name in EXTENSIONS if name != "PIPELINING"])
+        extensions = [name for name in EXTENSIONS if pipelining or name != "PIPELINING"]
+        if door == "login":
+            upstream = Upstream([*extensions, LOGIN])
+            gate = self.new_gate(upstream.address, more=LOGIN_MORE + MORE, **LOGIN_LISTENER)
+        elif door == "plain":
+            upstream = Upstream(extensions)
+            gate = self.new_gate(upstream.address, more=MORE)
+        else:
+            upstream = Upstream(extensions, self.tls, self.handshakes)
+            trust = f'ca = "{self.authority.certificate}"\ntls_name = "mx.test"\n' if door == "verify" else ""
+            gate = self.new_gate(upstream.address, more=f'tls = "{door}"\n{trust}{MORE}')
         self.upstreams.append(upstream)
-        gate = self.new_gate(upstream.address, more=MORE)
         gate.config.write_text(first + gate.config.read_text())
         return upstream, gate.start()
 
     def run(self):
         together, alone = cases_of(self.numbers)
         random.Random(1).shuffle(together)
-        places = {pipelining: self.stand(pipelining) for pipelining in (True, False)}
-        lonely = [(pipelining, *self.stand(pipelining, "threads = 1\n")) for pipelining in (True, False)
-                  for _ in range(self.gates // 2)]
-        waiting = {pipelining: queue.SimpleQueue() for pipelining in places}
+        places = {place: self.stand(*place) for place in sorted({(case.door, case.pipelining) for case in together})}
+        waiting = {(case.door, case.pipelining): queue.SimpleQueue() for case in alone}
         for case in alone:
-            waiting[case.pipelining].put(case)
-        with ThreadPoolExecutor(self.at_once + self.gates) as pool:
-            futures = [pool.submit(self.work_alone, waiting[pipelining], upstream, gate)
-                       for pipelining, upstream, gate in lonely]
-            futures += [pool.submit(self.work, Run, case, *places[case.pipelining]) for case in together]
+            waiting[case.door, case.pipelining].put(case)
+        lonely = [(place, *self.stand(*place, "threads = 1\n")) for place in waiting for _ in range(4)]
+        with ThreadPoolExecutor(self.at_once + len(lonely)) as pool:
+            futures = [pool.submit(self.work_alone, waiting[place], upstream, gate) for place, upstream, gate in lonely]
+            futures += [pool.submit(self.work, Run, case, *places[case.door, case.pipelining]) for case in together]
             for future in futures:
                 future.result()
         self.failed += [text for upstream in self.upstreams for text in upstream.wrong]
@@ -361,7 +265,10 @@ def summary(matrix):
     window = sum(max(0, times - 1) for case in matrix.done for times in case.taken.values())
     given_up = sum(not case.taken[who] for case in matrix.done for who in case.given_up)
     counts = Counter(case.who for case in matrix.done)
-    return (f"fault matrix: cases {len(matrix.done)} (upstream {counts['upstream']}, client {counts['client']}), "
+    doors = Counter(case.door for case in matrix.done)
+    return (f"fault matrix: cases {len(matrix.done)} (upstream {counts['upstream']}, client {counts['client']}; "
+            f"with TLS upstream {doors['opportunistic'] + doors['verify']}, with AUTH {doors['login']}, "
+            f"with BDAT {sum(case.way == 'BDAT' for case in matrix.done)}), "
             f"failures {len(matrix.failed)}; lost 0, but {given_up} of which the upstream said 250 before their end; "
             f"twice in the window of RFC 1047 {window}"
             if not matrix.failed else
