@@ -117,7 +117,7 @@ awaitable<void> Session::run() {
   while (open && !draining_) {
     Plan plan = take({}, offered());
     if (plan.replies.empty()) {
-      const auto got = co_await receive_commands();
+      const auto got = co_await receive_commands(chunks_until());
       if (!got) {
         open = false;
         break;

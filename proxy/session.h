@@ -126,6 +126,7 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<bool> relay_chunk(Plan::Chunk chunk, bool data_held);
   [[nodiscard]] boost::asio::awaitable<Result<std::string>> next_of_chunk(
       std::uint64_t taken, std::uint64_t left, std::chrono::steady_clock::time_point begun);
+  [[nodiscard]] std::chrono::steady_clock::time_point chunks_until() const;
   [[nodiscard]] boost::asio::awaitable<void> take_stuffed(std::string octets);
   void give_up_message();
   [[nodiscard]] boost::asio::awaitable<void> pass_on(Message& message,

@@ -431,6 +431,7 @@ std::shared_ptr<const proxy::SessionSettings> session_settings(const Script& scr
   if (script.has("split")) settings->split_connections = 1;
   settings->auth = script.has("auth");
   settings->timeouts.auth_failure = {};
+  if (script.has("no-patience")) settings->timeouts.command = {};
   if (script.has("xforward")) settings->xforward = loopback_networks();
   settings->listener_limits.size = std::stoul(argument(script, "size", "0"));
   settings->listener_limits.messages_per_minute =

@@ -30,6 +30,8 @@
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
 //   @ size 100                          octets of a message;  @ per-minute 2   messages
 //   @ normalize                         a bare LF ends a line of a message
+//   @ no-patience                       the time for commands is over at once (the pipes of a
+//   script have no deadlines, a message in chunks has one)
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up
