@@ -112,7 +112,7 @@ def test_reload(new_gate, upstream):
     start = len(gate.process.log)
     gate.config.write_text(gate.config.read_text() + "\nwrong = 1\n")
     gate.process.signal(signal.SIGHUP)
-    gate.process.wait_log(r"postern\.toml:\d+: .*wrong", start)
+    gate.process.wait_log(r"Z error .*postern\.toml:\d+: .*wrong", start)
     assert code() == 550
     assert gate.terminate() == 0
 
