@@ -9,6 +9,7 @@
 #include "cli/return_mail_recorder.h"
 #include "cli/run.h"
 #include "cli/service_manager.h"
+#include "cli/serving_lock.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
 #include "cli/store_gauges.h"
@@ -292,6 +293,15 @@ int serve(const ServeOptions& options) {
       log::error(done.error().text);
       return exit_failed;
     }
+  }
+  const auto lock = ServingLock::take(config->store_path);
+  if (!lock && lock.error().code == Errc::busy) {
+    log::error(lock.error().text);
+    return exit_failed;
+  }
+  if (!lock) {
+    log::warning(fmt::format("whether another gate serves from the store cannot be told: {}",
+                             lock.error().text));
   }
   announce = [&] {
     for (const auto& line : (*server)->listening()) log::info(line);
