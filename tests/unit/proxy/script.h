@@ -74,6 +74,8 @@ struct Script {
   std::vector<std::string> told;
   std::vector<std::string> refused;
   [[nodiscard]] bool has(std::string_view setting) const;
+  // What follows that setting's name, where it is there.
+  [[nodiscard]] std::string argument(std::string_view setting, std::string otherwise) const;
 };
 
 // Throws std::runtime_error naming file and line: a bad script is a bad test.
