@@ -29,7 +29,7 @@ std::optional<std::filesystem::path> find_config(std::string_view config) {
   return std::nullopt;
 }
 
-std::expected<Settings, int> load_settings(const Where& where, const Complaints& complaints) {
+std::expected<Settings, int> load_settings(const Where& where, const SayProblem& say_problem) {
   Settings settings{.config = Config::defaults(),
                     .file = find_config(where.config),
                     .rules_are_its = !where.config.empty() && where.store.empty()};
@@ -38,7 +38,7 @@ std::expected<Settings, int> load_settings(const Where& where, const Complaints&
     if (!loaded) {
       for (const auto& problem : loaded.error()) {
         const auto line = to_string(problem, settings.file->string());
-        complaints ? complaints(line) : static_cast<void>(std::cerr << line << '\n');
+        say_problem ? say_problem(line) : static_cast<void>(std::cerr << line << '\n');
       }
       return std::unexpected(exit_call);
     }

@@ -27,12 +27,12 @@ struct Settings {
 [[nodiscard]] std::optional<std::filesystem::path> find_config(std::string_view config);
 
 // Where a line about what is wrong goes.
-using Complaints = std::function<void(std::string_view)>;
+using SayProblem = std::function<void(std::string_view)>;
 
 // The configuration that `serve` with the same options would run by: --store overrides the file's.
 // An error is the exit status; what is wrong was said, on standard error if nowhere else.
 [[nodiscard]] std::expected<Settings, int> load_settings(const Where& where,
-                                                         const Complaints& complaints = {});
+                                                         const SayProblem& say_problem = {});
 
 // The store of the settings; where it cannot be opened, that was said on standard error.
 [[nodiscard]] std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& settings,

@@ -35,12 +35,13 @@ std::uint32_t thread_count(const Config& config) {
 
 Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstream,
                              std::size_t threads) {
-  return {.connections = std::max<std::size_t>(1, upstream.connections / threads),
-          .idle_close = upstream.idle_close,
-          .patience = config.timeouts.pool,
-          .xclient = upstream.xclient,
-          .local =
-              is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback)};
+  return {
+      .connections = std::max<std::size_t>(1, upstream.connections / threads),
+      .idle_close = upstream.idle_close,
+      .patience = config.timeouts.pool,
+      .xclient = upstream.xclient,
+      .local = is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback),
+      .name = to_string(upstream.address)};
 }
 
 // What of a listener's own is narrower than what holds for all.
@@ -173,6 +174,7 @@ Server::Server(const Config& config, Hooks hooks)
   count_.limit = config.limits.connections;
   hooks_.shared.clients = &clients_;
   hooks_.shared.return_mail_room = &return_mail_room_;
+  hooks_.shared.warnings = &warnings_;
 }
 
 Server::~Server() = default;
@@ -382,6 +384,7 @@ awaitable<void> Server::tick() {
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
     certificates_.look();
+    warnings_.look(std::chrono::steady_clock::now());
     auto oldest = std::chrono::steady_clock::time_point::max();
     for (const auto& worker : workers_) oldest = std::min(oldest, worker->last_tick());
     hooks_.every_second(oldest);

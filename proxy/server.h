@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/passed_sockets.h"
+#include "base/repeated_warnings.h"
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
@@ -86,6 +87,7 @@ class Server {
   ListenerCertificates certificates_;
   SessionCount count_;
   ClientTable clients_;
+  RepeatedWarnings warnings_;
   Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/network.h"
+#include "base/repeated_warnings.h"
 #include "policy/contacts.h"
 #include "policy/ledger.h"
 #include "policy/link.h"
@@ -82,6 +83,7 @@ struct SessionContext {
   policy::ReturnContexts* contexts = nullptr;  // null: no return domain
   ClientTable* clients = nullptr;              // null: nobody's messages are counted
   Room* return_mail_room = nullptr;            // null: there is no end of it
+  RepeatedWarnings* warnings = nullptr;        // null: refusals by limits are not logged
   std::size_t listener = 0;                    // its place in the configuration
 };
 
@@ -102,6 +104,7 @@ class Session final : public ClientSide {
  private:
   [[nodiscard]] const Capabilities& offered() const;
   [[nodiscard]] Pool& pool();
+  void warn_of_upstream(const Pool& pool, std::string_view why) const;
   [[nodiscard]] wire::ClientFacts facts() const;
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   void end_behind_failure(Plan& plan);
@@ -110,7 +113,8 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<bool> authenticate(wire::Command command);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> relay_exchange(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_who(Exchange& exchange);
-  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange,
+                                                                  Pool& pool);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> next_response(
       Exchange& exchange, const wire::Reply& challenge);
   [[nodiscard]] boost::asio::awaitable<bool> end_exchange(Exchange& exchange, wire::Reply reply);

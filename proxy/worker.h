@@ -58,6 +58,7 @@ struct SharedParts {
   // The server's own, whatever is given.
   ClientTable* clients = nullptr;
   Room* return_mail_room = nullptr;
+  RepeatedWarnings* warnings = nullptr;
 };
 
 class Worker {
@@ -118,6 +119,7 @@ class Worker {
       std::size_t listener, Stream& client, IpAddress address, const SessionSettings& settings);
   [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation,
                                                    std::size_t upstream);
+  void warn_of_auth(const Generation& generation, std::size_t upstream, const Lease& lease);
   void learn_all(const std::shared_ptr<Generation>& generation);
   void look_after(const std::shared_ptr<Generation>& generation,
                   std::chrono::steady_clock::time_point now);
