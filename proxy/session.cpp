@@ -62,8 +62,15 @@ bool may_send(const SessionContext& context, const SessionSettings& settings,
   const bool may = context.clients->may_send(context.listener, login, address,
                                              settings.listener_limits.messages_per_minute,
                                              std::chrono::steady_clock::now());
-  if (!may && settings.counts) settings.counts->over_rate();
-  return may;
+  if (may) return true;
+  if (settings.counts) settings.counts->over_rate();
+  if (context.warnings != nullptr) {
+    context.warnings->warn(
+        fmt::format("listener {}: 452 4.7.1 to more than {} messages a minute", settings.listener,
+                    settings.listener_limits.messages_per_minute),
+        ", of client=" + to_string(address), std::chrono::steady_clock::now());
+  }
+  return false;
 }
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
@@ -101,6 +108,10 @@ Pool& Session::pool() {
   return pool_ != nullptr ? *pool_ : context_.routes.last();
 }
 
+void Session::warn_of_upstream(const Pool& pool, std::string_view why) const {
+  log::warning(fmt::format("{} {}: {}", id_, context_.routes.label(pool), why));
+}
+
 wire::ClientFacts Session::facts() const {
   return {.address = peer_,
           .helo = dialogue_.helo(),
@@ -118,7 +129,7 @@ awaitable<void> Session::run() {
   while (open && !draining_) {
     Plan plan = take({}, offered());
     if (plan.replies.empty()) {
-      const auto got = co_await receive_commands();
+      const auto got = co_await receive_commands(chunks_until());
       if (!got) {
         open = false;
         break;
@@ -187,7 +198,7 @@ awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
     upstream_.drop();
     answers = co_await ask_once(plan, true);
   }
-  if (answers.failure) log::warning(fmt::format("{} upstream: {}", id_, answers.why));
+  if (answers.failure) warn_of_upstream(pool(), answers.why);
   auto settled = dialogue_.settle(plan, std::move(answers));
   if (settled.drop_upstream) upstream_.drop();
   // Where no transaction is open upstream, somebody else can use the connection.
@@ -417,7 +428,7 @@ awaitable<std::optional<Reply>> Session::ask_for_data() {
   const bool answered = !answers.replies.empty() && answers.replies.front().code >= 400 &&
                         answers.replies.front().code != 421 && answers.replies.front().code != 530;
   if (answered) co_return answers.replies.front();
-  log::warning(fmt::format("{} upstream: {}", id_, answers.why));
+  warn_of_upstream(pool(), answers.why);
   co_return answers.failure.value_or(
       make_reply(451, "4.4.2", "the upstream server gave no usable answer, try again later"));
 }
@@ -438,7 +449,7 @@ awaitable<std::optional<Reply>> Session::forward(const MessageFlow& flow,
                           : co_await upstream_->send(pieces);
   if (sent) co_return std::nullopt;
   auto refusal = upstream_->early_refusal();
-  if (!refusal) log::warning(fmt::format("{} upstream: {}", id_, sent.error().text));
+  if (!refusal) warn_of_upstream(pool(), sent.error().text);
   upstream_.drop();
   co_return refusal;
 }
@@ -461,8 +472,9 @@ awaitable<Reply> Session::final_reply(Message& message) {
       tell_refusal(*reply);
       co_return *std::move(reply);
     }
-    log::warning(fmt::format("{} upstream: {} at the end of data", id_,
-                             reply ? fmt::format("answered {}", reply->code) : reply.error().text));
+    warn_of_upstream(
+        pool(), fmt::format("{} at the end of data",
+                            reply ? fmt::format("answered {}", reply->code) : reply.error().text));
     upstream_.drop();
   }
   co_return make_reply(451, "4.4.2",

@@ -118,7 +118,7 @@ TEST_CASE("server: many at a time, while it is reloaded, until it is stopped") {
     }
     for (int i = 0; i < 10; ++i) {
       served.config.unsubscribe.brand = "Brand " + std::to_string(i);
-      served.server->reload(served.config);
+      served.server->reload(served.config, *web::site_settings(served.config));
     }
   }
   CHECK(good == 160);

@@ -1,0 +1,67 @@
+#include "cli/serving_lock.h"
+
+#include "store/location.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <string>
+#include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace postern::cli {
+
+namespace {
+
+// What the file says of who has it; it may not have come to that yet.
+std::string holder(int descriptor) {
+  std::array<char, 20> text{};
+  const auto count = ::pread(descriptor, text.data(), text.size(), 0);
+  std::string_view pid(text.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  pid = pid.substr(0, pid.find('\n'));
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (pid.empty() || !std::ranges::all_of(pid, is_digit)) return "another process";
+  return fmt::format("process {}", pid);
+}
+
+}  // namespace
+
+Result<ServingLock> ServingLock::take(const std::filesystem::path& store) {
+  if (auto made = store::make_directory(store); !made) return std::unexpected(made.error());
+  const auto file = store / "serve.lock";
+  const int descriptor =
+      ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  if (descriptor < 0) return std::unexpected(store::file_error(file, errno));
+  ServingLock lock(descriptor);
+  const std::array files{file};
+  if (auto given = store::give_to_owner(store, files); !given)
+    return std::unexpected(given.error());
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return std::unexpected(store::file_error(file, errno));
+    return fail(Errc::busy,
+                fmt::format("the store {} is served already, by {}: stop that gate first, or give "
+                            "this one a store of its own",
+                            store.string(), holder(descriptor)));
+  }
+  const auto pid = fmt::format("{}\n", ::getpid());
+  const bool written = ::ftruncate(descriptor, 0) == 0 &&
+                       ::pwrite(descriptor, pid.data(), pid.size(), 0) == std::ssize(pid);
+  // A full disk does not keep anybody from serving: the lock holds without a pid.
+  static_cast<void>(written);
+  return lock;
+}
+
+ServingLock::~ServingLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+ServingLock::ServingLock(ServingLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+}  // namespace postern::cli
