@@ -40,6 +40,7 @@ struct Progress {
   std::size_t taken = 0;
   std::size_t recipients = 0;  // answered as expected
   std::size_t next_recipient = 0;
+  std::size_t lost = 0;  // connections that were closed before the greeting, and opened again
   std::string error;
 };
 
@@ -57,6 +58,8 @@ class Session {
   bool readable(std::span<char> room);
   bool writable() { return channel_.flush() || broken("the connection broke"); }
   bool blocked() const { return channel_.blocked(); }
+  // It was closed before anything was said: no message is lost with it.
+  bool lost() const { return lost_; }
   int socket() const { return channel_.socket(); }
   bool armed = false;  // epoll tells when it is writable
 
@@ -78,7 +81,8 @@ class Session {
   std::string out_;
   std::size_t begun_ = 0;     // messages of this connection
   std::size_t answered_ = 0;  // recipients of this message
-  bool reset_ = false;        // the last message was refused: RSET comes first
+  bool lost_ = false;
+  bool reset_ = false;  // the last message was refused: RSET comes first
 };
 
 }  // namespace postern::bench

@@ -57,7 +57,7 @@ WORKLOADS = (
     Workload("R8", "R2 with TLS on both sides", {"messages": 4000, "tls": True}, contenders=("haproxy", "gate"),
              setup="tls", at_most="1.3 x haproxy", aim="1.0", limit=("haproxy", 1.3)),
     Workload("R8i", "private memory with 5,000 idle TLS connections", {"messages": 4000, "tls": True}, idle=5000,
-             contenders=("haproxy", "gate"), setup="tls", at_most="haproxy's memory"),
+             contenders=("haproxy", "gate"), setup="tls_idle", at_most="haproxy's memory"),
     Workload("R9", "R2 with List-Unsubscribe and a return address added", {"messages": 8000},
              contenders=("haproxy", "gate"), setup="edited"),
     Workload("R10", "50 recipients, a copy with a link for each; haproxy: the client sends the copies; Postfix: its queue does",
