@@ -111,6 +111,7 @@ void hold_idle(const Work& work) {
   const auto open = std::ranges::count_if(held, [](const auto& asker) { return asker->open(); });
   if (static_cast<std::size_t>(open) != held.size())
     fail(fmt::format("{} of {} are still open", open, held.size()));
+  for (const auto& asker : held) asker->ask("QUIT\r\n", "221");
 }
 
 }  // namespace postern::bench

@@ -28,7 +28,7 @@ bool Session::readable(std::span<char> room) {
     const auto count = channel_.read(room);
     if (count < 0) {
       lost_ = stage_ == Stage::greeting && rest_.empty();
-      return lost_ ? false : broken("the connection was closed");
+      return lost_ || stage_ == Stage::end ? false : broken("the connection was closed");
     }
     if (count == 0) return true;
     if (!take({room.data(), static_cast<std::size_t>(count)})) return false;
@@ -86,7 +86,10 @@ bool Session::reply(std::string_view line) {
       ++progress_.taken;
       return begin_message();
     case Stage::quit:
-      return line.starts_with("221") ? false : unexpected();
+      stage_ = Stage::end;
+      return line.starts_with("221") || unexpected();
+    case Stage::end:
+      return unexpected();
   }
   return false;
 }

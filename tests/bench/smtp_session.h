@@ -50,6 +50,7 @@ void append_recipient(std::string& out, const Work& work, Progress& progress);
 
 // A client's session: EHLO, then messages, each as MAIL, RCPT, ..., DATA in one write and its text
 // in another, then QUIT. Every reply is checked.
+// Whoever answers QUIT closes the connection, and until then the session is not over.
 class Session {
  public:
   Session(int socket, SSL_CTX* context, const Work& work, const Text& text, Progress& progress);
@@ -64,7 +65,7 @@ class Session {
   bool armed = false;  // epoll tells when it is writable
 
  private:
-  enum class Stage { greeting, hello, reset, mail, recipients, data, text, quit };
+  enum class Stage { greeting, hello, reset, mail, recipients, data, text, quit, end };
 
   bool take(std::string_view octets);
   bool reply(std::string_view line);
