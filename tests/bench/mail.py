@@ -107,12 +107,12 @@ def idle(tools, folder, contender, count, **options):
     try:
         said = process.stdout.readline()
         if not said:
-            raise Failure(f"idle connections: {log.read_text().strip()}")
+            raise Failure(f"idle connections of {contender.name}: {log.read_text().strip()}")
         check_lost(contender.name, json.loads(said))
         yield
         process.stdin.close()
         if process.wait(LONGEST) != 0:
-            raise Failure(f"idle connections: {log.read_text().strip()}")
+            raise Failure(f"idle connections of {contender.name}: {log.read_text().strip()}")
     finally:
         process.kill()
         process.wait()

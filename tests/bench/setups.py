@@ -13,7 +13,6 @@ From: Mail Delivery System <MAILER-DAEMON@mx.example.net>\r
 To: news@example.com\r
 Subject: Undelivered Mail Returned to Sender\r
 Date: Mon, 02 Nov 2026 10:00:00 +0000\r
-Message-ID: <bounce.bench@mx.example.net>\r
 MIME-Version: 1.0\r
 Content-Type: multipart/report; report-type=delivery-status; boundary="bounce"\r
 \r
@@ -118,7 +117,7 @@ class Bench:
         addresses = [line for line in senders.read_text().split() if line.endswith("@bounce.example.com")]
         if len(set(addresses)) != RETURN_ADDRESSES:
             raise Failure(f"{len(set(addresses))} return addresses of {RETURN_ADDRESSES}")
-        gate.port = gate.port_of("return-path")
+        gate.port = gate.port_of("returns")
         gate.options = returns(addresses, folder / "to", bounce)
         return {"gate": gate}
 

@@ -99,7 +99,7 @@ void hold_idle(const Work& work) {
     auto asker = std::make_unique<Asker>(work, context.get());
     if (asker->greeted()) {
       held.push_back(std::move(asker));
-    } else if (++lost > 2 + work.idle / 100) {
+    } else if (++lost > work.idle / 4) {
       fail("connections are closed before the greeting");
     }
   }

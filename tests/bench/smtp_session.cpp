@@ -109,6 +109,7 @@ bool Session::begin_message() {
   out_.append("MAIL FROM:<").append(work_.sender).append(">\r\n");
   for (std::size_t count = 0; count < work_.recipients; ++count)
     append_recipient(out_, work_, progress_);
+  last_ = progress_.next_recipient - 1;
   out_ += "DATA\r\n";
   return channel_.send(out_) || broken("the connection broke");
 }
@@ -117,6 +118,10 @@ bool Session::send_text() {
   stage_ = Stage::text;
   out_.clear();
   if (!work_.message.empty()) {
+    // The same message again would be a retry: each has an identity of its own, by its recipient.
+    out_ =
+        fmt::format("Message-ID: <{}.{}>\r\n", last_,
+                    work_.to.empty() ? "bench@mx.example.net" : work_.to[last_ % work_.to.size()]);
     return channel_.send(out_, work_.message, ".\r\n") || broken("the connection broke");
   }
   const auto number = progress_.begun;

@@ -29,8 +29,8 @@ struct Work {
   std::size_t latency = 0;      // RCPTs one by one, instead
   std::size_t idle = 0;         // connections held open, instead
   std::vector<std::string> to;  // recipients in turn, instead of numbered ones
-  std::string
-      message;  // as it is on the wire, without the final dot, instead of the benchmark's own
+  std::string message;  // as on the wire, without the final dot, instead of our own; a Message-ID
+                        // goes in front
 };
 
 // What the sessions share: the numbers of messages and recipients, and the first thing that went
@@ -82,6 +82,7 @@ class Session {
   std::string out_;
   std::size_t begun_ = 0;     // messages of this connection
   std::size_t answered_ = 0;  // recipients of this message
+  std::size_t last_ = 0;      // recipient of this message
   bool lost_ = false;
   bool reset_ = false;  // the last message was refused: RSET comes first
 };
