@@ -129,7 +129,6 @@ def make_table(folder, suppressed=SUPPRESSED):
 
 @contextlib.contextmanager
 def haproxy(folder, sink, certificate=None):
-
     folder.mkdir()
     log = folder / "log"
     config = folder / "haproxy.cfg"

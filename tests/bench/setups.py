@@ -133,7 +133,7 @@ class Bench:
                 sink = stack.enter_context(mail.sink(self.tools, folder))
                 store = contenders.make_store(old_binary, folder / "old")
                 yield {
-                    "old": stack.enter_context(contenders.gate(old_binary, folder / "gate-old", sink, store)),
+                    "old": stack.enter_context(contenders.gate(old_binary, folder / "gate-old", sink, store, name="old")),
                     "gate": stack.enter_context(contenders.gate(self.binary, folder / "gate", sink, self.store())),
                 }
 
