@@ -81,6 +81,15 @@ class Bench:
             "postfix": stack.enter_context(contenders.postfix(folder / "postfix", settings, sink)),
         }
 
+    def _idle(self, stack, folder):
+        """A gate of its own: what another workload's messages left in its heap is not what idle connections cost."""
+        folder.mkdir()
+        sink = stack.enter_context(mail.sink(self.tools, folder))
+        return {
+            "haproxy": stack.enter_context(contenders.haproxy(folder / "haproxy", sink)),
+            "gate": stack.enter_context(contenders.gate(self.binary, folder / "gate", sink, self.store())),
+        }
+
     def _tls(self, stack, folder):
         folder.mkdir()
         pair = contenders.make_certificate(folder)
