@@ -167,6 +167,8 @@ bool ServerCertificates::load_anew(Entry& entry) {
 
 void ServerCertificates::look() {
   std::vector<std::string> changed;
+  Pairs before;
+  for (const auto& entry : entries_) before.push_back(entry.pair);
   for (auto& entry : entries_) {
     if (stamps(entry.files) != entry.stamps && load_anew(entry)) {
       changed.push_back(entry.files.certificate.string());
@@ -174,6 +176,7 @@ void ServerCertificates::look() {
   }
   if (changed.empty()) return;
   if (auto made = make_context(); !made) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) entries_[i].pair = before[i];
     log::error(made.error().text + "; the certificates stay those that were in use");
     return;
   }

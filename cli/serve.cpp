@@ -106,7 +106,9 @@ std::optional<ReadAnew> read_anew(const ServeOptions& options) {
   if (!config) return refused({});
   auto returns = ReturnMailRecorder::settings_of(*config);
   if (!returns) return refused(returns.error().text);
-  auto pages = web::site_settings(*config);
+  // As at the start: where there are no pages, nothing of theirs is looked at.
+  auto pages = config->web.address ? web::site_settings(*config)
+                                   : Result<std::shared_ptr<const web::SiteSettings>>(nullptr);
   if (!pages) return refused(pages.error().text);
   return ReadAnew{
       .config = *std::move(config), .returns = *std::move(returns), .pages = *std::move(pages)};
@@ -207,6 +209,8 @@ int serve(const ServeOptions& options) {
     }
     return keeper.store();
   };
+  // Until all that writes has ended.
+  ServingLock lock(config->store_path);
   TrafficRecorder recorder(current_store);
   CopyLedger ledger(current_store);
   metrics::Registry registry;
@@ -255,6 +259,7 @@ int serve(const ServeOptions& options) {
                                                 .every_second =
                                                     [&](auto oldest_tick) {
                                                       keeper.look();
+                                                      lock.look();
                                                       manager.alive(oldest_tick);
                                                     },
                                                 .phase =
@@ -294,14 +299,12 @@ int serve(const ServeOptions& options) {
       return exit_failed;
     }
   }
-  const auto lock = ServingLock::take(config->store_path);
-  if (!lock && lock.error().code == Errc::busy) {
-    log::error(lock.error().text);
+  if (const auto taken = lock.take(); !taken && taken.error().code == Errc::busy) {
+    log::error(taken.error().text);
     return exit_failed;
-  }
-  if (!lock) {
+  } else if (!taken) {
     log::warning(fmt::format("whether another gate serves from the store cannot be told: {}",
-                             lock.error().text));
+                             taken.error().text));
   }
   announce = [&] {
     for (const auto& line : (*server)->listening()) log::info(line);

@@ -93,7 +93,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic, settings_->counts.get(), context_.returns) {}
 
-Session::~Session() = default;
+// Nothing is known of copies whose session was cut off by an exception.
+Session::~Session() { end_pairs(context_.clock() + policy::longest_on_record); }
 
 const Capabilities& Session::offered() const {
   return own_pool_ ? own_pool_->offered() : context_.routes.offered();
@@ -519,7 +520,11 @@ awaitable<Reply> Session::send_copies(Message& message) {
                                  dialogue_.transaction()->reverse_path, reply, at_rcpt);
   }
   if (outcome.reply.positive()) {
+    // On record for a 250 that is not read are several copies, and only once: the next message that
+    // is the same is one that somebody wants sent.
+    const bool settled = outcome.sent == 0 || outcome.on_record.size() == 1;
     on_record_ = std::move(outcome.on_record);
+    if (settled) release_copies({});
   } else {
     const bool partial = outcome.sent + outcome.sent_before > 0;
     end_pairs(partial ? context_.clock() + policy::longest_on_record : Time{});

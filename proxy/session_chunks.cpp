@@ -73,9 +73,12 @@ std::chrono::steady_clock::time_point Session::chunks_until() const {
   return message_->begun + settings_->timeouts.command + earned(message_->flow.octets());
 }
 
+// What the upstream takes for it is no pause of the client's.
 awaitable<void> Session::take_stuffed(std::string octets) {
+  const auto before = std::chrono::steady_clock::now();
   const auto output = message_->flow.feed(octets);
   co_await take_output(*message_, octets, output);
+  message_->begun += std::chrono::steady_clock::now() - before;
 }
 
 // Between its chunks.

@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include "base/log.h"
+#include "base/log_batch.h"
 #include "base/time.h"
 #include "proxy/counts.h"
 #include "proxy/policy_session.h"
@@ -132,7 +133,9 @@ void Worker::start(std::function<void()> finished) {
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   last_tick_ = Clock::now();
   thread_ = std::thread([this, finished = std::move(finished)] {
+    log::Batch lines([this, &lines] { asio::post(context_, [&lines] { lines.flush(); }); });
     context_.run();
+    lines.flush();
     last_tick_ = Clock::time_point::max();
     finished();
   });
@@ -306,7 +309,8 @@ awaitable<void> Worker::learn(std::shared_ptr<Generation> generation, std::size_
   lesson.under_way = true;
   auto lease = co_await generation->routes.all()[upstream].pool.acquire(nullptr, true);
   if (lease) {
-    warn_of_auth(*generation, upstream, *lease);
+    // Once is enough: every thread asks the same upstream.
+    if (index_ == 0) warn_of_auth(*generation, upstream, *lease);
     lease->give_back();
     lesson.pause = std::chrono::seconds{1};
   } else if (!draining_) {

@@ -31,6 +31,8 @@ FAULTS = {
 }
 # With these the upstream's usual reply arrives whole, or says plainly that nothing was taken.
 USUAL_ARRIVES = {"trickle", "split"}
+# Of these the usual answer arrives once at least, and whatever comes with it is no other.
+SAYS_YES = {"trickle", "split", "glue", "surplus reply"}
 NOTHING_TAKEN = {"refuse", "defer", "421"}
 
 ENVELOPE_STAGES = ("MAIL", "RCPT", "DATA", "header", "body", "END")
@@ -135,6 +137,8 @@ class Upstream(FakeUpstream):
     def _during(self, connection, octets):
         try:
             super()._during(connection, octets)
+            if getattr(connection, "spoke", False):
+                connection.said_yes = self._case(connection.mail).fault in SAYS_YES
         finally:
             if getattr(connection, "spoke", False):
                 self._case(connection.mail).met.set()
@@ -143,8 +147,8 @@ class Upstream(FakeUpstream):
         try:
             return super()._message(connection, buffer)
         except Exception:
-            # The gate took its early word for the answer, and hung up when there were more of them.
-            if getattr(connection, "spoke", False):
+            # The gate took its early 250 for the answer, and hung up when there were more of them.
+            if getattr(connection, "said_yes", False):
                 self._case(connection.mail).given_up.update(map(person_of, connection.recipients))
             raise
 

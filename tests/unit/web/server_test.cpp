@@ -1,6 +1,7 @@
 #include "web/server.h"
 
 #include "fake_store.h"
+#include "web/site.h"
 
 #include <atomic>
 #include <chrono>
