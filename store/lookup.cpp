@@ -6,10 +6,23 @@
 
 namespace postern::store {
 
+ContactKey key_without_subaddress(const KeyHasher& hasher, const policy::CanonicalAddress& address,
+                                  const ContactKey& own) {
+  const std::string_view text = address.text;
+  const auto plus = text.find('+', 1);
+  const auto at = text.rfind('@');
+  // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
+  if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
+    const std::string shorter = policy::without_subaddress(address);
+    return shorter.empty() ? own : hasher(shorter);
+  }
+  return plus < at ? hasher({text.substr(0, plus), text.substr(at)}) : own;
+}
+
 Result<Lookup> Lookup::open(const Txn& txn, const Tables& tables, KeyHasher hasher, Of which) {
   auto folded = Cursor::open(txn, tables.folded);
   if (!folded) return std::unexpected(folded.error());
-  return Lookup(tables, std::move(hasher), std::move(*folded), which == Of::read_transaction);
+  return Lookup(tables, hasher, std::move(*folded), which == Of::read_transaction);
 }
 
 Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& address,
@@ -31,7 +44,7 @@ Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& addres
 
 Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
   const ContactKey own = hasher_(address.text);
-  const std::array exact{own, key_without_subaddress(address, own)};
+  const std::array exact{own, key_without_subaddress(hasher_, address, own)};
   const bool tagged = exact[0] != exact[1];
   if (auto done = take(tables_.contacts, exact[0], Form::mailbox); !done) return done;
   if (tagged) {
@@ -46,20 +59,6 @@ Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
   if (auto done = find_folded(form, exact); !done || !tagged) return done;
   const policy::CanonicalAddress untagged{policy::without_subaddress(address)};
   return find_folded(policy::folded(untagged, rules_.providers()), exact);
-}
-
-// The address's own key where it has no subaddress.
-ContactKey Lookup::key_without_subaddress(const policy::CanonicalAddress& address,
-                                          const ContactKey& own) {
-  const std::string_view text = address.text;
-  const auto plus = text.find('+', 1);
-  const auto at = text.rfind('@');
-  // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
-  if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
-    const std::string shorter = policy::without_subaddress(address);
-    return shorter.empty() ? own : hasher_(shorter);
-  }
-  return plus < at ? hasher_({text.substr(0, plus), text.substr(at)}) : own;
 }
 
 // Contacts whose spelling folds to the same; those that were found by their own are not found
@@ -81,18 +80,13 @@ Result<void> Lookup::find_folded(std::string_view form, const std::array<Contact
   return {};
 }
 
-// "@domain" and "@.parent" of each parent, nearest first: each a "@" before a tail of the address.
 Result<void> Lookup::find_domains(std::string_view text) {
-  const auto at = text.rfind('@');
-  if (at == text.npos) return {};
-  const std::string_view domain = text.substr(at + 1);
-  if (auto done = take(tables_.domains, hasher_(text.substr(at)), Form::domain); !done) return done;
-  if (domain.starts_with('[')) return {};
-  for (auto dot = domain.find('.', 1); dot != domain.npos; dot = domain.find('.', dot + 1)) {
-    const ContactKey key = hasher_({"@", domain.substr(dot)});
-    if (auto done = take(tables_.domains, key, Form::domain); !done) return done;
-  }
-  return {};
+  Result<void> done;
+  static_cast<void>(for_each_domain(text, [&](std::initializer_list<std::string_view> pieces) {
+    done = take(tables_.domains, hasher_(pieces), Form::domain);
+    return done.has_value();
+  }));
+  return done;
 }
 
 Result<void> Lookup::find_digests(const policy::CanonicalAddress& address) {

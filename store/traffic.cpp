@@ -83,7 +83,7 @@ struct Counted {
   const policy::Passages* last = nullptr;
 };
 
-Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, KeyHasher& hasher,
+Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                                      std::span<const policy::Passages> passages) {
   std::vector<Counted> rows;
   for (const policy::Passages& transaction : passages) {
