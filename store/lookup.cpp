@@ -3,6 +3,7 @@
 #include "store/contact_record.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postern::store {
 
@@ -29,17 +30,29 @@ Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& addres
                           policy::Findings& findings) {
   txn_ = &txn;
   findings_ = &findings;
+  if (auto noted = note_uses(); !noted) return noted;
   if (!address.is_domain()) {
     if (auto done = find_mailbox(address); !done) return done;
-    auto digests = txn.size(tables_.digests);
-    if (!digests) return std::unexpected(digests.error());
-    if (digests->entries != 0) {
+    if (uses_.digests) {
       if (auto done = find_digests(address); !done) return done;
     }
   }
-  auto domains = txn.size(tables_.domains);
-  if (!domains) return std::unexpected(domains.error());
-  return domains->entries == 0 ? Result<void>{} : find_domains(address.text);
+  return uses_.domains ? find_domains(address.text) : Result<void>{};
+}
+
+Result<void> Lookup::note_uses() {
+  const std::uint64_t id = txn_->id();
+  // In a write transaction they may change from one lookup to the next.
+  if (renews_ && uses_.as_of == id) return {};
+  for (const auto& [table, used] :
+       {std::pair{tables_.domains, &Uses::domains}, std::pair{tables_.digests, &Uses::digests},
+        std::pair{tables_.folded, &Uses::folded}}) {
+    auto size = txn_->size(table);
+    if (!size) return std::unexpected(size.error());
+    uses_.*used = size->entries != 0;
+  }
+  uses_.as_of = id;
+  return {};
 }
 
 Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
@@ -50,9 +63,7 @@ Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
   if (tagged) {
     if (auto done = take(tables_.contacts, exact[1], Form::mailbox); !done) return done;
   }
-  auto folded = txn_->size(tables_.folded);
-  if (!folded) return std::unexpected(folded.error());
-  if (folded->entries == 0) return {};
+  if (!uses_.folded) return {};
   if (auto read = rules_.read(*txn_, tables_); !read) return read;
   const std::string form = policy::folded(address, rules_.providers());
   if (form.empty()) return {};

@@ -57,6 +57,7 @@ class Lookup {
   using Form = policy::Findings::Found::Form;
   Lookup(const Tables& tables, KeyHasher hasher, Cursor folded, bool renews)
       : tables_(tables), hasher_(hasher), folded_(std::move(folded)), renews_(renews) {}
+  [[nodiscard]] Result<void> note_uses();
   Result<void> find_mailbox(const policy::CanonicalAddress& address);
   Result<void> find_folded(std::string_view form, const std::array<ContactKey, 2>& exact);
   Result<void> find_domains(std::string_view text);
@@ -68,6 +69,15 @@ class Lookup {
   Cursor folded_;
   bool renews_;  // the transaction was renewed since, and the cursor has to be too
   Rules rules_;
+  // Which tables have something in them, as of the snapshot of that number: to ask LMDB costs as
+  // much as a lookup, the first time in a transaction.
+  struct Uses {
+    std::uint64_t as_of = 0;
+    bool domains = false;
+    bool digests = false;
+    bool folded = false;
+  };
+  Uses uses_;
   const Txn* txn_ = nullptr;              // of the lookup under way
   policy::Findings* findings_ = nullptr;  // the same
 };
