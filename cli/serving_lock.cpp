@@ -58,8 +58,8 @@ Result<void> ServingLock::take() {
 }
 
 bool ServingLock::is_of_the_folder() const {
-  struct stat mine {};
-  struct stat there {};
+  struct stat mine{};
+  struct stat there{};
   return descriptor_ >= 0 && ::fstat(descriptor_, &mine) == 0 &&
          ::stat(file().c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
          mine.st_ino == there.st_ino;
