@@ -33,6 +33,13 @@ inline void read_role(Section& section, ListenerConfig& listener,
   }
 }
 
+// Of a listener that has no other.
+inline std::string name_of(ListenerConfig::Role role) {
+  using Role = ListenerConfig::Role;
+  if (role == Role::return_path) return "return-path";
+  return role == Role::policy ? "policy" : "relay";
+}
+
 // "unix:/run/postern/policy.sock", or an address with a port.
 inline void read_place(Section& section, ListenerConfig& listener, Taken& addresses) {
   constexpr std::string_view unix_scheme = "unix:";
@@ -148,10 +155,11 @@ inline void read_limits_of(Section& section, ListenerLimits& limits) {
 inline void read_listener(Section& section, ListenerConfig& listener,
                           const ReturnPathConfig& return_path, Taken& names, Taken& addresses) {
   using BareLf = ListenerConfig::BareLf;
+  read_role(section, listener, return_path);
+  listener.name = name_of(listener.role);
   section.text("name", listener.name);
   section.report(section.line("name"), "name", check_name(listener.name));
   section.report(section.line("name"), "name", names.take(listener.name, section.line("name")));
-  read_role(section, listener, return_path);
   read_place(section, listener, addresses);
   read_tls(section, listener);
   section.flag("received_header", listener.received_header);

@@ -1,13 +1,17 @@
 #include "base/log.h"
 
+#include "base/log_batch.h"
 #include "base/text.h"
 
 #include <array>
+#include <cstdio>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 namespace postern::log {
@@ -33,12 +37,34 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::err;
 }
 
+constexpr const char* pattern = "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
+
+// A thread's lines that are not written yet.
+struct Waiting {
+  const std::function<void()>* later = nullptr;  // null: the thread has no batch
+  spdlog::memory_buf_t lines;
+  spdlog::pattern_formatter formatter{pattern, spdlog::pattern_time_type::utc};
+};
+constexpr std::size_t most_waiting = 64UL * 1024;
+
+Waiting& waiting() {
+  thread_local Waiting own;
+  return own;
+}
+
+// stderr's own lock keeps lines whole beside those of other threads.
+void write_out(Waiting& own) {
+  if (own.lines.size() == 0) return;
+  std::fwrite(own.lines.data(), 1, own.lines.size(), stderr);
+  own.lines.clear();
+}
+
 // Never destroyed: a thread that outlives main may still have a line to write.
 spdlog::logger& logger() {
   static spdlog::logger& made = *[] {
     auto log = std::make_unique<spdlog::logger>("postern",
                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    log->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    log->set_pattern(pattern, spdlog::pattern_time_type::utc);
     return log.release();
   }();
   return made;
@@ -59,7 +85,29 @@ void set_level(Level level) { logger().set_level(to_spdlog(level)); }
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view line) {
-  logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  Waiting& own = waiting();
+  const spdlog::string_view_t text(line.data(), line.size());
+  if (own.later == nullptr) {
+    logger().log(to_spdlog(level), text);
+    return;
+  }
+  if (!enabled(level)) return;
+  const bool first = own.lines.size() == 0;
+  own.formatter.format({spdlog::string_view_t(), to_spdlog(level), text}, own.lines);
+  if (level >= Level::warning || own.lines.size() >= most_waiting) {
+    write_out(own);
+  } else if (first) {
+    (*own.later)();
+  }
 }
+
+Batch::Batch(std::function<void()> later) : later_(std::move(later)) { waiting().later = &later_; }
+
+Batch::~Batch() {
+  flush();
+  waiting().later = nullptr;
+}
+
+void Batch::flush() { write_out(waiting()); }
 
 }  // namespace postern::log

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace postern {
@@ -146,7 +147,7 @@ Time current_time() { return std::chrono::floor<seconds>(std::chrono::system_clo
 
 std::string format_date(Time time) {
   const Civil civil(time);
-  return fmt::format("{:04}-{:02}-{:02}", civil.year(), civil.month(), civil.day());
+  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}"), civil.year(), civil.month(), civil.day());
 }
 
 std::string format_time(Time time) {

@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <fcntl.h>
@@ -22,6 +23,8 @@ namespace {
 constexpr std::string_view credential_prefix = "credential:";
 // Longer is no chain that a client would take.
 constexpr int longest_chain = 20;
+// Time enough to renew a certificate; who renews by itself does so long before.
+constexpr std::chrono::days soon{7};
 
 std::string reason() { return openssl_reason("not readable"); }
 
@@ -55,6 +58,12 @@ Result<Bio> open_file(const std::filesystem::path& file, bool secret) {
 
 // An encrypted key is an error: nobody is there to be asked for its password.
 int no_password(char* /*into*/, int /*size*/, int /*writing*/, void* /*data*/) { return -1; }
+
+Time time_of(const ASN1_TIME* written) {
+  std::tm broken_down{};
+  if (ASN1_TIME_to_tm(written, &broken_down) != 1) return {};
+  return Time(std::chrono::seconds(::timegm(&broken_down)));
+}
 
 std::vector<std::string> host_names(X509* certificate) {
   std::vector<std::string> found;
@@ -158,10 +167,25 @@ bool KeyPair::is_for(const std::string& name) const {
                          X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1;
 }
 
-Time KeyPair::expires() const {
-  std::tm end{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate_.get()), &end) != 1) return {};
-  return Time(std::chrono::seconds(::timegm(&end)));
+Time KeyPair::begins() const { return time_of(X509_get0_notBefore(certificate_.get())); }
+Time KeyPair::expires() const { return time_of(X509_get0_notAfter(certificate_.get())); }
+
+std::optional<std::string> KeyPair::odd_dates(Time now) const {
+  if (now < begins()) return "is not valid before " + format_time(begins());
+  if (now > expires()) return "expired on " + format_time(expires());
+  if (now > expires() - soon) return "expires on " + format_time(expires());
+  return std::nullopt;
+}
+
+bool KeyPair::same_as(const KeyPair& other) const {
+  const int length = sk_X509_num(chain_.get());
+  if (length != sk_X509_num(other.chain_.get())) return false;
+  for (int i = 0; i < length; ++i) {
+    if (X509_cmp(sk_X509_value(chain_.get(), i), sk_X509_value(other.chain_.get(), i)) != 0) {
+      return false;
+    }
+  }
+  return X509_cmp(certificate_.get(), other.certificate_.get()) == 0;
 }
 
 bool KeyPair::install(SSL_CTX* context) const {

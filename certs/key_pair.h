@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,13 @@ class KeyPair {
   [[nodiscard]] bool is_for(const std::string& name) const;
   // The host names that it was made for, lower case, with their wildcards.
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  [[nodiscard]] Time begins() const;
   [[nodiscard]] Time expires() const;
+  // What is odd about these dates, as in "expired on 2026-03-01": that it did, that it is not valid
+  // yet, or that it expires within a week.
+  [[nodiscard]] std::optional<std::string> odd_dates(Time now) const;
+  // The same certificate with the same chain; its key can be no other.
+  [[nodiscard]] bool same_as(const KeyPair& other) const;
 
   // Into a context, or a connection, that has none of its kind of key yet. False where OpenSSL does
   // not take it.

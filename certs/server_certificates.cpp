@@ -1,7 +1,9 @@
 #include "certs/server_certificates.h"
 
 #include "base/log.h"
+#include "base/time.h"
 
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -47,6 +49,12 @@ int choose(SSL* connection, void* /*unused*/) {
   }
   ERR_clear_error();  // of a second one with the same kind of key
   return 1;
+}
+
+void warn_of_dates(const CertificateFiles& files, const KeyPair& pair) {
+  if (const auto odd = pair.odd_dates(current_time())) {
+    log::warning(fmt::format("certificate {} {}", files.certificate.string(), *odd));
+  }
 }
 
 int heard_name(SSL* /*connection*/, int* /*alert*/, void* /*unused*/) { return SSL_TLSEXT_ERR_OK; }
@@ -122,6 +130,7 @@ Result<std::unique_ptr<ServerCertificates>> ServerCertificates::load(
     const auto seen = stamps(named);
     auto pair = KeyPair::load(named);
     if (!pair) return std::unexpected(std::move(pair).error());
+    warn_of_dates(named, **pair);
     loaded->entries_.push_back({std::move(named), seen, *std::move(pair)});
   }
   if (auto made = loaded->make_context(); !made) return std::unexpected(std::move(made).error());
@@ -150,21 +159,28 @@ bool ServerCertificates::load_anew(Entry& entry) {
     log::error(fmt::format("{}; the certificate stays the one that was in use", pair.error().text));
     return false;
   }
+  warn_of_dates(entry.files, **pair);
+  if ((*pair)->same_as(*entry.pair)) return false;
   entry.pair = *std::move(pair);
   return true;
 }
 
 void ServerCertificates::look() {
-  bool changed = false;
+  std::vector<std::string> changed;
+  Pairs before;
+  for (const auto& entry : entries_) before.push_back(entry.pair);
   for (auto& entry : entries_) {
-    if (stamps(entry.files) != entry.stamps) changed |= load_anew(entry);
+    if (stamps(entry.files) != entry.stamps && load_anew(entry)) {
+      changed.push_back(entry.files.certificate.string());
+    }
   }
-  if (!changed) return;
+  if (changed.empty()) return;
   if (auto made = make_context(); !made) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) entries_[i].pair = before[i];
     log::error(made.error().text + "; the certificates stay those that were in use");
-  } else {
-    log::info("certificates: loaded anew");
+    return;
   }
+  for (const auto& file : changed) log::info(fmt::format("certificate {} loaded anew", file));
 }
 
 void ServerCertificates::reload() {

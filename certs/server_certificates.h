@@ -20,7 +20,8 @@ namespace postern::certs {
 class ServerCertificates {
  public:
   // At least one pair: the first is for clients that name no host, or an unknown one. Of several
-  // for the same name the client takes the one whose kind of key it likes. Errors as KeyPair's.
+  // for the same name the client takes the one whose kind of key it likes. Whenever one is loaded,
+  // dates that are odd are warned of. Errors as KeyPair's.
   [[nodiscard]] static Result<std::unique_ptr<ServerCertificates>> load(
       std::vector<CertificateFiles> files);
 
@@ -48,7 +49,7 @@ class ServerCertificates {
 
   ServerCertificates() = default;
   static Stamps stamps(const CertificateFiles& files);
-  // False where the old pair stays.
+  // False where the old pair stays, for the new one is broken or no other.
   static bool load_anew(Entry& entry);
   [[nodiscard]] Result<void> make_context();
 

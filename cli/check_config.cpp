@@ -1,5 +1,6 @@
 // `check-config`: what is wrong with the configuration; and what is odd about it where it is: which
 // streams the store knows that it does not, which sources' folders are missing.
+#include "base/time.h"
 #include "certs/client_context.h"
 #include "certs/key_pair.h"
 #include "cli/output.h"
@@ -57,6 +58,17 @@ void name_missing_folders(const std::string& file, const Config& config) {
   }
 }
 
+// Of a certificate and its key: what is wrong with them, for `unfit`; what is odd is said.
+void look_at_pair(const std::string& file, const std::string& where, const CertificateFiles& files,
+                  std::vector<std::string>& unfit) {
+  const auto loaded = certs::KeyPair::load(files);
+  if (!loaded) return unfit.push_back(fmt::format("{}: {}", where, loaded.error().text));
+  if (const auto odd = (*loaded)->odd_dates(current_time())) {
+    say(fmt::format("{}: warning: {}: certificate {} {}", file, where,
+                    one_line(files.certificate.string()), *odd));
+  }
+}
+
 // serve would not start without them; here they may be another machine's.
 void name_unfit_files(const std::string& file, const Config& config) {
   std::vector<std::string> unfit;
@@ -64,14 +76,11 @@ void name_unfit_files(const std::string& file, const Config& config) {
     unfit.push_back(settings.error().text);
   }
   if (!config.web.certificate.empty()) {
-    const auto loaded = certs::KeyPair::load({config.web.certificate, config.web.key});
-    if (!loaded) unfit.push_back("web.certificate: " + loaded.error().text);
+    look_at_pair(file, "web.certificate", {config.web.certificate, config.web.key}, unfit);
   }
   for (const auto& listener : config.listeners) {
     for (const auto& files : listener.certificates) {
-      if (const auto loaded = certs::KeyPair::load(files); !loaded) {
-        unfit.push_back(fmt::format("listener {}: {}", listener.name, loaded.error().text));
-      }
+      look_at_pair(file, "listener " + listener.name, files, unfit);
     }
   }
   const auto look_at = [&](const std::string& what, const UpstreamConfig& upstream) {

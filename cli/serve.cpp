@@ -9,6 +9,7 @@
 #include "cli/return_mail_recorder.h"
 #include "cli/run.h"
 #include "cli/service_manager.h"
+#include "cli/serving_lock.h"
 #include "cli/settings.h"
 #include "cli/source_watcher.h"
 #include "cli/store_gauges.h"
@@ -18,6 +19,7 @@
 #include "cli/watched_source.h"
 #include "proxy/server.h"
 #include "web/server.h"
+#include "web/site.h"
 
 #include <algorithm>
 #include <atomic>
@@ -39,7 +41,7 @@ namespace {
 
 // The file, then the flags over it. An error is the exit status; what is wrong was said.
 std::expected<Config, int> read_config(const ServeOptions& options) {
-  auto settings = load_settings({.store = options.store, .config = options.config});
+  auto settings = load_settings({.store = options.store, .config = options.config}, &log::error);
   if (!settings) return std::unexpected(settings.error());
   Config config = std::move(settings->config);
   const auto problems = check_sources(config);
@@ -84,6 +86,32 @@ std::expected<Config, int> read_config(const ServeOptions& options) {
     log::warning("mail gets unsubscribe links, and without [web] nobody here serves their pages");
   }
   return config;
+}
+
+// A configuration that was read while another is in use.
+struct ReadAnew {
+  Config config;
+  ReturnMailRecorder::Settings returns;
+  std::shared_ptr<const web::SiteSettings> pages;
+};
+
+// Nullopt where something of it cannot be used; that was said.
+std::optional<ReadAnew> read_anew(const ServeOptions& options) {
+  const auto refused = [](const std::string& why) {
+    if (!why.empty()) log::error(why);
+    log::error("the configuration stays as it was");
+    return std::nullopt;
+  };
+  auto config = read_config(options);
+  if (!config) return refused({});
+  auto returns = ReturnMailRecorder::settings_of(*config);
+  if (!returns) return refused(returns.error().text);
+  // As at the start: where there are no pages, nothing of theirs is looked at.
+  auto pages = config->web.address ? web::site_settings(*config)
+                                   : Result<std::shared_ptr<const web::SiteSettings>>(nullptr);
+  if (!pages) return refused(pages.error().text);
+  return ReadAnew{
+      .config = *std::move(config), .returns = *std::move(returns), .pages = *std::move(pages)};
 }
 
 // A gate in front of many clients needs more than the customary 1,024 descriptors.
@@ -181,6 +209,8 @@ int serve(const ServeOptions& options) {
     }
     return keeper.store();
   };
+  // Until all that writes has ended.
+  ServingLock lock(config->store_path);
   TrafficRecorder recorder(current_store);
   CopyLedger ledger(current_store);
   metrics::Registry registry;
@@ -203,24 +233,24 @@ int serve(const ServeOptions& options) {
       {.store = current_store, .links = link_keys, .contexts = contexts, .metrics = registry},
       *std::move(return_settings));
   std::optional<SourceWatcher> watcher;
-  const auto reload = [&]() -> std::optional<Config> {
-    auto again = read_config(options);
-    auto rules = again ? ReturnMailRecorder::settings_of(*again)
-                       : Result<ReturnMailRecorder::Settings>(fail(Errc::invalid, {}));
-    if (again && !rules) log::error(rules.error().text);
-    if (!rules) {
-      log::error("the configuration stays as it was");
-      return std::nullopt;
-    }
-    returns.reload(*std::move(rules));
-    if (again->store_path != config->store_path ||
-        again->store_map_size != config->store_map_size || again->providers != config->providers) {
+  const auto apply = [&](const ReadAnew& now) {
+    returns.reload(now.returns);
+    if (now.config.store_path != config->store_path ||
+        now.config.store_map_size != config->store_map_size ||
+        now.config.providers != config->providers) {
       log::warning("[store] and [[provider]] change with a restart only");
     }
-    apply_log_level(*again);
-    if (pages) pages->reload(*again);
-    if (watcher) watcher->reload(*again);
-    return *std::move(again);
+    apply_log_level(now.config);
+    if (pages) pages->reload(now.config, now.pages);
+    if (watcher) watcher->reload(now.config);
+  };
+  const auto reload = [&]() -> std::optional<proxy::Server::Reload> {
+    auto now = read_anew(options);
+    if (!now) return std::nullopt;
+    auto wanted = now->config;
+    return proxy::Server::Reload{.config = std::move(wanted),
+                                 .apply = [&apply, read = std::make_shared<const ReadAnew>(
+                                                       *std::move(now))] { apply(*read); }};
   };
   // Once, when all of it serves.
   std::function<void()> announce;
@@ -229,6 +259,7 @@ int serve(const ServeOptions& options) {
                                                 .every_second =
                                                     [&](auto oldest_tick) {
                                                       keeper.look();
+                                                      lock.look();
                                                       manager.alive(oldest_tick);
                                                     },
                                                 .phase =
@@ -267,6 +298,13 @@ int serve(const ServeOptions& options) {
       log::error(done.error().text);
       return exit_failed;
     }
+  }
+  if (const auto taken = lock.take(); !taken && taken.error().code == Errc::busy) {
+    log::error(taken.error().text);
+    return exit_failed;
+  } else if (!taken) {
+    log::warning(fmt::format("whether another gate serves from the store cannot be told: {}",
+                             taken.error().text));
   }
   announce = [&] {
     for (const auto& line : (*server)->listening()) log::info(line);

@@ -29,7 +29,7 @@ std::optional<std::filesystem::path> find_config(std::string_view config) {
   return std::nullopt;
 }
 
-std::expected<Settings, int> load_settings(const Where& where) {
+std::expected<Settings, int> load_settings(const Where& where, const SayProblem& say_problem) {
   Settings settings{.config = Config::defaults(),
                     .file = find_config(where.config),
                     .rules_are_its = !where.config.empty() && where.store.empty()};
@@ -37,7 +37,8 @@ std::expected<Settings, int> load_settings(const Where& where) {
     auto loaded = load_config(*settings.file);
     if (!loaded) {
       for (const auto& problem : loaded.error()) {
-        std::cerr << to_string(problem, settings.file->string()) << '\n';
+        const auto line = to_string(problem, settings.file->string());
+        say_problem ? say_problem(line) : static_cast<void>(std::cerr << line << '\n');
       }
       return std::unexpected(exit_call);
     }

@@ -8,6 +8,7 @@
 
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -25,9 +26,13 @@ struct Settings {
 // The file that `config` names, or that is found; nullopt where there is none.
 [[nodiscard]] std::optional<std::filesystem::path> find_config(std::string_view config);
 
+// Where a line about what is wrong goes.
+using SayProblem = std::function<void(std::string_view)>;
+
 // The configuration that `serve` with the same options would run by: --store overrides the file's.
-// An error is the exit status; what is wrong was said on standard error.
-[[nodiscard]] std::expected<Settings, int> load_settings(const Where& where);
+// An error is the exit status; what is wrong was said, on standard error if nowhere else.
+[[nodiscard]] std::expected<Settings, int> load_settings(const Where& where,
+                                                         const SayProblem& say_problem = {});
 
 // The store of the settings; where it cannot be opened, that was said on standard error.
 [[nodiscard]] std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& settings,

@@ -179,6 +179,7 @@ void StoreKeeper::look(Time now) {
         fmt::format("the store {} is being opened anew", options_.path.string()));
   }
   if (!store_) open();
+  if (store_) store_->keep_filter();
   if (store_ && looks_++ % looks_between_clearings == 0) {
     if (const auto cleared = store_->clear_stale_readers(); !cleared)
       log::warning(cleared.error().text);

@@ -4,7 +4,7 @@
 #include <span>
 #include <stdexcept>
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 namespace postern::policy {
 
@@ -37,9 +37,11 @@ class Fields {
 };
 
 std::array<std::uint8_t, 32> sha256(std::string_view octets) {
+  // Fetched once: SHA256() of OpenSSL 3.0 looks for it at each call.
+  static const EVP_MD* const method = ::EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<std::uint8_t, 32> digest{};
-  if (SHA256(reinterpret_cast<const unsigned char*>(octets.data()), octets.size(), digest.data()) ==
-      nullptr) {
+  if (method == nullptr ||
+      ::EVP_Digest(octets.data(), octets.size(), digest.data(), nullptr, method, nullptr) != 1) {
     throw std::runtime_error("OpenSSL has no SHA-256");
   }
   return digest;
@@ -79,7 +81,7 @@ void join(Hold& hold, const Hold& other) {
 }
 
 void fold(Contact& contact, const Event& event, const HoldPlaced& placed) {
-  const Hold hold{.id = placed.imported.value_or(hold_id(event.id)),
+  const Hold hold{.id = placed.imported ? *placed.imported : hold_id(event.id),
                   .kind = placed.kind,
                   .scope = placed.scope,
                   .date = event.happened,

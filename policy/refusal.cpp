@@ -3,6 +3,8 @@
 #include "policy/decision.h"
 #include "policy/unicode.h"
 
+#include <algorithm>
+
 namespace postern::policy {
 
 namespace {
@@ -14,7 +16,11 @@ constexpr std::string_view ellipsis = "...";
 // Fit for one line of a reply: controls are blanks, what the client cannot read is a question mark.
 std::string one_line(std::string_view text, bool utf8) {
   std::string result;
-  while (!text.empty()) {
+  while (true) {
+    const auto plain = std::ranges::find_if_not(text, [](char c) { return c >= ' ' && c <= '~'; });
+    result.append(text.begin(), plain);
+    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    if (text.empty()) break;
     const Character character = first_character(text);
     if (character.valid && ends_or_controls_line(character.value)) {
       result += ' ';

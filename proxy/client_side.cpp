@@ -147,16 +147,24 @@ awaitable<Result<std::string_view>> ClientSide::receive(std::chrono::millisecond
 std::chrono::milliseconds ClientSide::patience(std::uint64_t octets,
                                                std::chrono::steady_clock::time_point begun,
                                                std::chrono::milliseconds limit) {
-  const std::chrono::milliseconds earned(octets * 1'000 / slowest_message);
-  return std::min(limit, left(begun, limit + earned));
+  return std::min(limit, left(begun, limit + earned(octets)));
 }
 
-awaitable<Result<std::string_view>> ClientSide::receive_commands() {
+std::chrono::milliseconds ClientSide::earned(std::uint64_t octets) {
+  return std::chrono::milliseconds(octets * 1'000 / slowest_message);
+}
+
+awaitable<Result<std::string_view>> ClientSide::receive_commands(Clock::time_point until) {
   const auto now = Clock::now();
   if (pending_.empty() || !waiting_since_) waiting_since_ = now;
-  awaiting_command_ = true;
-  const auto got = co_await receive(left(*waiting_since_, timeouts_.command), command_read);
-  awaiting_command_ = false;
+  const auto end = std::min(until, *waiting_since_ + timeouts_.command);
+  const auto limit = std::chrono::ceil<std::chrono::milliseconds>(end - now);
+  Result<std::string_view> got = fail(Errc::timeout, "the client took too long");
+  if (now < until) {
+    awaiting_command_ = true;
+    got = co_await receive(std::max(least_wait, limit), command_read);
+    awaiting_command_ = false;
+  }
   if (!got) {
     co_await farewell(got.error());
   } else if (log::enabled(log::Level::debug)) {

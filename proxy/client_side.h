@@ -45,13 +45,17 @@ class ClientSide : public Served {
   // the next co_await.
   [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive(
       std::chrono::milliseconds limit, std::size_t at_most);
+  // The time that so much of a message may have taken.
+  [[nodiscard]] static std::chrono::milliseconds earned(std::uint64_t octets);
   // How long the next piece of a message is waited for: whoever sends an octet now and then does
   // not keep an upstream for ever.
   [[nodiscard]] static std::chrono::milliseconds patience(
       std::uint64_t octets, std::chrono::steady_clock::time_point begun,
       std::chrono::milliseconds limit);
-  // The next commands; where there are none any more, the client was told why.
-  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands();
+  // The next commands, and none of them from `until` on, however many come; where there are none
+  // any more, the client was told why.
+  [[nodiscard]] boost::asio::awaitable<Result<std::string_view>> receive_commands(
+      std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
   // The greeting, behind TLS where the listener begins with it. False where there is nobody to
   // greet.
   [[nodiscard]] boost::asio::awaitable<bool> greet();

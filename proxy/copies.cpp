@@ -453,6 +453,8 @@ Copies::Outcome Copies::outcome(Report report) const {
                     copies_.size()));
   } else if (taken == 0) {
     outcome.reply = std::ranges::find(copies_, State::refused, &Copy::state)->reply;
+  } else if (copies_.size() == 1 && sent_before_ == 0) {
+    outcome.reply = copies_.front().reply;
   } else {
     auto text = refused == 0 ? fmt::format("Ok: {} copies delivered", taken)
                              : fmt::format("Ok: {} of {} copies delivered", taken, copies_.size());

@@ -34,7 +34,9 @@ SectionEditor::Edit DeliveryPlan::edit(std::string_view section, std::string_vie
   const auto wanted = wishes();
   wants_list_unsubscribe_ = wanted.list_unsubscribe != HeaderWishes::ListUnsubscribe::off;
   header_ = plan_header_edit(section, wanted);
-  holds_ = !late_.empty() || transaction_.comes_again ||
+  // What each of several recipients would get a copy of its own of, may have been sent so before.
+  const bool came_before = transaction_.comes_again && (header_.add_list_unsubscribe || rewrites());
+  holds_ = !late_.empty() || came_before ||
            (header_.add_list_unsubscribe && recipients.size() > 1) || mail_differs();
   note_contexts();
   if (holds_) {

@@ -61,9 +61,11 @@ bool Gatekeeper::may_edit(const policy::Stream& stream) const {
 
 bool Gatekeeper::comes_again(const policy::Mailbox& reverse_path,
                              const policy::Mailbox& recipient) const {
-  return client_.partial != nullptr &&
+  if (client_.partial == nullptr) return false;
+  const Time now = clock_();
+  return client_.partial->knows_any(now) &&
          client_.partial->knows(policy::to_string(reverse_path), policy::canonical(recipient).text,
-                                clock_());
+                                now);
 }
 
 bool Gatekeeper::waits_for_header(const policy::Stream& stream, bool several) const {

@@ -28,42 +28,53 @@ Result<std::vector<CertificateFiles>> files_of(const ListenerConfig& listener,
 
 }  // namespace
 
-Result<void> ListenerCertificates::load(const Config& config) {
-  std::map<std::string, Loaded> all;
+Result<ListenerCertificates> ListenerCertificates::load(const Config& config,
+                                                        const ListenerCertificates& before) {
+  ListenerCertificates all;
   for (const auto& listener : config.listeners) {
+    const auto* const had = before.at(all.loaded_.size());
+    auto& now = all.loaded_.emplace_back();
     if (listener.tls == ListenerConfig::Tls::off) continue;
+    const auto failed = [&](const Error& error) {
+      return fail(error.code, fmt::format("listener {}: {}", listener.name, error.text));
+    };
     auto files = files_of(listener, config);
-    if (!files) {
-      return fail(files.error().code,
-                  fmt::format("listener {}: {}", listener.name, files.error().text));
-    }
-    const auto had = loaded_.find(listener.name);
-    if (had != loaded_.end() && had->second.files == *files) {
-      had->second.certificates->reload();
-      all.emplace(listener.name, had->second);
+    if (!files) return failed(files.error());
+    now.files = *std::move(files);
+    if (had != nullptr && had->certificates && had->files == now.files) {
+      now.certificates = had->certificates;
       continue;
     }
-    auto loaded = certs::ServerCertificates::load(*files);
-    if (!loaded) {
-      return fail(loaded.error().code,
-                  fmt::format("listener {}: {}", listener.name, loaded.error().text));
-    }
-    all.emplace(listener.name,
-                Loaded{.files = *std::move(files), .certificates = *std::move(loaded)});
+    auto loaded = certs::ServerCertificates::load(now.files);
+    if (!loaded) return failed(loaded.error());
+    now.certificates = *std::move(loaded);
   }
-  loaded_ = std::move(all);
-  return {};
+  return all;
+}
+
+void ListenerCertificates::become(ListenerCertificates now) {
+  for (std::size_t place = 0; place < now.loaded_.size(); ++place) {
+    const auto& certificates = now.loaded_[place].certificates;
+    const auto* const had = at(place);
+    if (certificates && had != nullptr && had->certificates == certificates) certificates->reload();
+  }
+  loaded_ = std::move(now.loaded_);
 }
 
 void ListenerCertificates::look() {
-  for (auto& [name, loaded] : loaded_) loaded.certificates->look();
+  for (auto& loaded : loaded_) {
+    if (loaded.certificates) loaded.certificates->look();
+  }
+}
+
+const ListenerCertificates::Loaded* ListenerCertificates::at(std::size_t listener) const {
+  return listener < loaded_.size() ? &loaded_[listener] : nullptr;
 }
 
 std::shared_ptr<const certs::ServerCertificates> ListenerCertificates::of(
-    const ListenerConfig& listener) const {
-  const auto found = loaded_.find(listener.name);
-  const bool wanted = listener.tls != ListenerConfig::Tls::off;
-  return wanted && found != loaded_.end() ? found->second.certificates : nullptr;
+    std::size_t listener) const {
+  const auto* const found = at(listener);
+  return found == nullptr ? nullptr : found->certificates;
 }
 
 }  // namespace postern::proxy

@@ -6,29 +6,35 @@
 #include "base/result.h"
 #include "certs/server_certificates.h"
 
-#include <map>
+#include <cstddef>
 #include <memory>
-#include <string>
+#include <vector>
 
 namespace postern::proxy {
 
 class ListenerCertificates {
  public:
-  // Of every listener with TLS; the development certificate, where one has none of its own. What
-  // cannot be loaded leaves everything as it was: the error names listener and file.
-  [[nodiscard]] Result<void> load(const Config& config);
+  // Of every listener with TLS; the development certificate, where one has none of its own. A
+  // listener whose files are those that the one at its place had in `before` shares what that has,
+  // so that its clients' sessions go on. The error names listener and file.
+  [[nodiscard]] static Result<ListenerCertificates> load(const Config& config,
+                                                         const ListenerCertificates& before);
+  // What comes of a reload is in use from here on; files that stay are read again.
+  void become(ListenerCertificates now);
   // Once a second: files that changed.
   void look();
-  // Null where that listener has no TLS.
-  [[nodiscard]] std::shared_ptr<const certs::ServerCertificates> of(
-      const ListenerConfig& listener) const;
+  // Of the listener at that place of the configuration; null where it has no TLS.
+  [[nodiscard]] std::shared_ptr<const certs::ServerCertificates> of(std::size_t listener) const;
 
  private:
+  // By its place: names may change hands at a reload, sockets do not.
   struct Loaded {
     std::vector<CertificateFiles> files;
-    std::shared_ptr<certs::ServerCertificates> certificates;
+    std::shared_ptr<certs::ServerCertificates> certificates;  // null: no TLS
   };
-  std::map<std::string, Loaded> loaded_;  // by the listener's name
+  [[nodiscard]] const Loaded* at(std::size_t listener) const;
+
+  std::vector<Loaded> loaded_;
 };
 
 }  // namespace postern::proxy

@@ -8,6 +8,8 @@ namespace postern::proxy {
 
 namespace {
 
+// Of what was begun and found no room: end() knows more.
+constexpr std::chrono::hours longest_under_way{1};
 // Of a shard whose pairs have expired: how often it is looked through.
 constexpr std::chrono::minutes between_looks{1};
 
@@ -33,7 +35,7 @@ void PartialDeliveries::begin(std::span<const Pair> pairs, Time now) {
     const std::lock_guard lock(shard.mutex);
     forget_expired(shard, now);
     if (size_.load(std::memory_order_relaxed) >= room_ && !shard.pairs.contains(pair)) {
-      know_all(now + policy::longest_on_record);
+      know_all(now + longest_under_way);
       continue;
     }
     const auto [place, is_new] = shard.pairs.try_emplace(pair);
@@ -67,10 +69,17 @@ void PartialDeliveries::know_all(Time until) {
   }
 }
 
+bool PartialDeliveries::knows_all(Time now) const {
+  return all_until_.load(std::memory_order_relaxed) > now.time_since_epoch().count();
+}
+
+bool PartialDeliveries::knows_any(Time now) const {
+  return size_.load(std::memory_order_acquire) != 0 || knows_all(now);
+}
+
 bool PartialDeliveries::knows(std::string_view reverse_path, std::string_view recipient,
                               Time now) const {
-  if (all_until_.load(std::memory_order_relaxed) > now.time_since_epoch().count()) return true;
-  if (size_.load(std::memory_order_acquire) == 0) return false;
+  if (knows_all(now)) return true;
   const Pair pair = pair_of(reverse_path, recipient);
   const auto& shard = shards_[shard_of(pair)];
   const std::lock_guard lock(shard.mutex);

@@ -35,7 +35,8 @@ class PartialDeliveries {
   // Everybody is known until then: what a former process left on record names nobody.
   void know_all(Time until);
 
-  // Costs two loads where nobody is known.
+  // Costs two loads: asked first.
+  [[nodiscard]] bool knows_any(Time now) const;
   [[nodiscard]] bool knows(std::string_view reverse_path, std::string_view recipient,
                            Time now) const;
 
@@ -53,6 +54,7 @@ class PartialDeliveries {
     Time looked_through{};
   };
   [[nodiscard]] static std::size_t shard_of(const Pair& pair);
+  [[nodiscard]] bool knows_all(Time now) const;
   void forget_expired(Shard& shard, Time now);
 
   const std::size_t room_;

@@ -69,6 +69,7 @@ class Pool {
     std::chrono::milliseconds patience{std::chrono::seconds{30}};  // for a free connection
     bool xclient = false;  // who the client is goes first (Upstream::identify)
     bool local = false;    // the upstream is on this machine
+    std::string name{};    // the upstream's address, for the log
   };
   // How a connection to the upstream is made, EHLO and all; the tests have their own.
   using Connect = std::function<boost::asio::awaitable<Result<std::unique_ptr<Upstream>>>()>;
@@ -91,6 +92,7 @@ class Pool {
   [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(const wire::ClientFacts* client,
                                                               bool fresh = false);
 
+  [[nodiscard]] const std::string& name() const { return settings_.name; }
   // What the upstream offers; Capabilities::unknown_upstream() until it was reached.
   [[nodiscard]] const Capabilities& offered() const { return offered_; }
   [[nodiscard]] bool reached() const { return reached_; }

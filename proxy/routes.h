@@ -40,6 +40,12 @@ class Routes {
   // Where mail goes that has neither.
   [[nodiscard]] Pool& last() { return routes_.back().pool; }
   [[nodiscard]] std::deque<Route>& all() { return routes_; }
+  [[nodiscard]] const std::deque<Route>& all() const { return routes_; }
+
+  // "upstream" as the log has it, and where there are several which one.
+  [[nodiscard]] std::string label(const Pool& pool) const {
+    return routes_.size() == 1 ? "upstream" : "upstream " + pool.name();
+  }
 
   // What a client can count on, wherever its mail will go: what all of them offer; of AUTH what one
   // of them does.

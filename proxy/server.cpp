@@ -35,12 +35,13 @@ std::uint32_t thread_count(const Config& config) {
 
 Pool::Settings pool_settings(const Config& config, const UpstreamConfig& upstream,
                              std::size_t threads) {
-  return {.connections = std::max<std::size_t>(1, upstream.connections / threads),
-          .idle_close = upstream.idle_close,
-          .patience = config.timeouts.pool,
-          .xclient = upstream.xclient,
-          .local =
-              is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback)};
+  return {
+      .connections = std::max<std::size_t>(1, upstream.connections / threads),
+      .idle_close = upstream.idle_close,
+      .patience = config.timeouts.pool,
+      .xclient = upstream.xclient,
+      .local = is_loopback(upstream.address) && std::ranges::all_of(upstream.fallback, is_loopback),
+      .name = to_string(upstream.address)};
 }
 
 // What of a listener's own is narrower than what holds for all.
@@ -105,7 +106,8 @@ Result<std::shared_ptr<const WorkerSettings>> worker_settings(
   if (!config.return_path.domain.empty()) {
     returns = std::make_shared<const ReturnRules>(config.return_path);
   }
-  for (const auto& listener : config.listeners) {
+  for (std::size_t place = 0; place < config.listeners.size(); ++place) {
+    const auto& listener = config.listeners[place];
     const bool takes_returns = listener.role == ListenerConfig::Role::return_path;
     settings->listeners.push_back(std::make_shared<const SessionSettings>(
         SessionSettings{.role = listener.role,
@@ -123,7 +125,7 @@ Result<std::shared_ptr<const WorkerSettings>> worker_settings(
                         .counts = counts,
                         .return_mail = takes_returns ? return_mail : nullptr,
                         .returns = takes_returns ? nullptr : returns,
-                        .tls = {.mode = listener.tls, .certificates = certificates.of(listener)},
+                        .tls = {.mode = listener.tls, .certificates = certificates.of(place)},
                         .auth = listener.auth == ListenerConfig::Auth::passthrough,
                         .xforward = listener.xforward,
                         .listener_limits = listener_limits(config, listener),
@@ -173,6 +175,7 @@ Server::Server(const Config& config, Hooks hooks)
   hooks_.shared.clients = &clients_;
   if (hooks_.shared.ledger != nullptr) hooks_.shared.partial = &partial_;
   hooks_.shared.return_mail_room = &return_mail_room_;
+  hooks_.shared.warnings = &warnings_;
 }
 
 Server::~Server() = default;
@@ -276,9 +279,9 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, Hooks hooks
                   fmt::format("listener {}: nobody here reads return mail", listener.name));
     }
   }
-  if (auto loaded = server->certificates_.load(config); !loaded) {
-    return std::unexpected(loaded.error());
-  }
+  auto certificates = ListenerCertificates::load(config, {});
+  if (!certificates) return std::unexpected(certificates.error());
+  server->certificates_ = *std::move(certificates);
   const auto sockets = server->open_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   const auto threads = thread_count(config);
@@ -352,32 +355,30 @@ void Server::begin_drain() {
   });
 }
 
+// All of it or nothing: what can fail comes first.
 void Server::reload() {
-  auto config = hooks_.reload();
-  if (!config) return;
-  if (!keep_sockets(config_, *config) || config_.threads != config->threads) {
+  auto read = hooks_.reload();
+  if (!read) return;
+  auto& config = read->config;
+  const bool same = keep_sockets(config_, config) && config_.threads == config.threads;
+  const auto refused = [](const Error& error) {
+    log::error(error.text + "; the configuration stays as it was");
+  };
+  auto certificates = ListenerCertificates::load(config, certificates_);
+  if (!certificates) return refused(certificates.error());
+  const auto settings =
+      worker_settings(config, *certificates, workers_.size(), hooks_.shared.metrics);
+  if (!settings) return refused(settings.error());
+  certificates_.become(*std::move(certificates));
+  config_ = std::move(config);
+  count_.limit = config_.limits.connections;
+  if (read->apply) read->apply();
+  for (const auto& worker : workers_) worker->reload(*settings);
+  if (!same) {
     log::warning(
         "listeners and threads come and go with a restart only; the rest of the configuration is "
         "in use");
   }
-  // Before the certificates that sessions have are replaced: this can fail, too.
-  if (auto upstreams = upstreams_of(*config, workers_.size()); !upstreams) {
-    log::error(upstreams.error().text + "; the configuration stays as it was");
-    return;
-  }
-  if (auto loaded = certificates_.load(*config); !loaded) {
-    log::error(loaded.error().text + "; the configuration stays as it was");
-    return;
-  }
-  const auto settings =
-      worker_settings(*config, certificates_, workers_.size(), hooks_.shared.metrics);
-  if (!settings) {
-    log::error(settings.error().text + "; the configuration stays as it was");
-    return;
-  }
-  config_ = *std::move(config);
-  count_.limit = config_.limits.connections;
-  for (const auto& worker : workers_) worker->reload(*settings);
   log::info("configuration read anew: new sessions use it");
 }
 
@@ -387,6 +388,7 @@ awaitable<void> Server::tick() {
     const auto [error] = co_await clock_.async_wait(as_values);
     if (error) co_return;
     certificates_.look();
+    warnings_.look(std::chrono::steady_clock::now());
     auto oldest = std::chrono::steady_clock::time_point::max();
     for (const auto& worker : workers_) oldest = std::min(oldest, worker->last_tick());
     hooks_.every_second(oldest);

@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/passed_sockets.h"
+#include "base/repeated_warnings.h"
 #include "base/result.h"
 #include "policy/contacts.h"
 #include "policy/traffic.h"
@@ -29,12 +30,19 @@ class Server {
  public:
   // Serving: at first, and after each reload.
   enum class Phase : std::uint8_t { serving, reloading, draining };
+  // A configuration that was read anew and found good, as far as the caller can tell.
+  struct Reload {
+    Config config;
+    // Called where the server can use it, too: what of it is the caller's is in use from then on.
+    // May be empty.
+    std::function<void()> apply{};
+  };
   struct Hooks {
     // A reader of contacts for one thread. Called before the threads start.
     std::function<std::unique_ptr<policy::ContactReader>()> reader;
     // SIGHUP: the configuration read anew, or nullopt (and the reason logged) to go on with the old
     // one.
-    std::function<std::optional<Config>()> reload;
+    std::function<std::optional<Reload>()> reload;
     // Once a second, on the thread that runs the server. Of the threads' last ticks, which come
     // every second too, the one that is longest ago.
     std::function<void(std::chrono::steady_clock::time_point oldest_tick)> every_second;
@@ -80,6 +88,7 @@ class Server {
   SessionCount count_;
   ClientTable clients_;
   PartialDeliveries partial_;
+  RepeatedWarnings warnings_;
   Room return_mail_room_{1ULL << 30U};  // a stranger's mail waits there until it is passed on
   boost::asio::io_context context_{1};
   boost::asio::signal_set signals_;  // from the start: a signal before run() waits for it

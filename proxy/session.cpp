@@ -62,8 +62,15 @@ bool may_send(const SessionContext& context, const SessionSettings& settings,
   const bool may = context.clients->may_send(context.listener, login, address,
                                              settings.listener_limits.messages_per_minute,
                                              std::chrono::steady_clock::now());
-  if (!may && settings.counts) settings.counts->over_rate();
-  return may;
+  if (may) return true;
+  if (settings.counts) settings.counts->over_rate();
+  if (context.warnings != nullptr) {
+    context.warnings->warn(
+        fmt::format("listener {}: 452 4.7.1 to more than {} messages a minute", settings.listener,
+                    settings.listener_limits.messages_per_minute),
+        ", of client=" + to_string(address), std::chrono::steady_clock::now());
+  }
+  return false;
 }
 
 Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
@@ -86,7 +93,8 @@ Session::Session(std::string id, std::unique_ptr<Stream> client, IpAddress peer,
                   context_.contacts, context_.findings, settings_->streams, context_.clock,
                   context_.traffic, settings_->counts.get(), context_.returns) {}
 
-Session::~Session() = default;
+// Nothing is known of copies whose session was cut off by an exception.
+Session::~Session() { end_pairs(context_.clock() + policy::longest_on_record); }
 
 const Capabilities& Session::offered() const {
   return own_pool_ ? own_pool_->offered() : context_.routes.offered();
@@ -99,6 +107,10 @@ Pool& Session::pool() {
     pool_ = &context_.routes.of_sender(dialogue_.transaction()->reverse_path);
   }
   return pool_ != nullptr ? *pool_ : context_.routes.last();
+}
+
+void Session::warn_of_upstream(const Pool& pool, std::string_view why) const {
+  log::warning(fmt::format("{} {}: {}", id_, context_.routes.label(pool), why));
 }
 
 wire::ClientFacts Session::facts() const {
@@ -118,7 +130,7 @@ awaitable<void> Session::run() {
   while (open && !draining_) {
     Plan plan = take({}, offered());
     if (plan.replies.empty()) {
-      const auto got = co_await receive_commands();
+      const auto got = co_await receive_commands(chunks_until());
       if (!got) {
         open = false;
         break;
@@ -187,7 +199,7 @@ awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
     upstream_.drop();
     answers = co_await ask_once(plan, true);
   }
-  if (answers.failure) log::warning(fmt::format("{} upstream: {}", id_, answers.why));
+  if (answers.failure) warn_of_upstream(pool(), answers.why);
   auto settled = dialogue_.settle(plan, std::move(answers));
   if (settled.drop_upstream) upstream_.drop();
   // Where no transaction is open upstream, somebody else can use the connection.
@@ -417,7 +429,7 @@ awaitable<std::optional<Reply>> Session::ask_for_data() {
   const bool answered = !answers.replies.empty() && answers.replies.front().code >= 400 &&
                         answers.replies.front().code != 421 && answers.replies.front().code != 530;
   if (answered) co_return answers.replies.front();
-  log::warning(fmt::format("{} upstream: {}", id_, answers.why));
+  warn_of_upstream(pool(), answers.why);
   co_return answers.failure.value_or(
       make_reply(451, "4.4.2", "the upstream server gave no usable answer, try again later"));
 }
@@ -438,7 +450,7 @@ awaitable<std::optional<Reply>> Session::forward(const MessageFlow& flow,
                           : co_await upstream_->send(pieces);
   if (sent) co_return std::nullopt;
   auto refusal = upstream_->early_refusal();
-  if (!refusal) log::warning(fmt::format("{} upstream: {}", id_, sent.error().text));
+  if (!refusal) warn_of_upstream(pool(), sent.error().text);
   upstream_.drop();
   co_return refusal;
 }
@@ -461,8 +473,9 @@ awaitable<Reply> Session::final_reply(Message& message) {
       tell_refusal(*reply);
       co_return *std::move(reply);
     }
-    log::warning(fmt::format("{} upstream: {} at the end of data", id_,
-                             reply ? fmt::format("answered {}", reply->code) : reply.error().text));
+    warn_of_upstream(
+        pool(), fmt::format("{} at the end of data",
+                            reply ? fmt::format("answered {}", reply->code) : reply.error().text));
     upstream_.drop();
   }
   co_return make_reply(451, "4.4.2",
@@ -507,7 +520,11 @@ awaitable<Reply> Session::send_copies(Message& message) {
                                  dialogue_.transaction()->reverse_path, reply, at_rcpt);
   }
   if (outcome.reply.positive()) {
+    // On record for a 250 that is not read are several copies, and only once: the next message that
+    // is the same is one that somebody wants sent.
+    const bool settled = outcome.sent == 0 || outcome.on_record.size() == 1;
     on_record_ = std::move(outcome.on_record);
+    if (settled) release_copies({});
   } else {
     const bool partial = outcome.sent + outcome.sent_before > 0;
     end_pairs(partial ? context_.clock() + policy::longest_on_record : Time{});

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/network.h"
+#include "base/repeated_warnings.h"
 #include "policy/contacts.h"
 #include "policy/ledger.h"
 #include "policy/link.h"
@@ -83,6 +84,7 @@ struct SessionContext {
   ClientTable* clients = nullptr;              // null: nobody's messages are counted
   PartialDeliveries* partial = nullptr;        // null: like `ledger`
   Room* return_mail_room = nullptr;            // null: there is no end of it
+  RepeatedWarnings* warnings = nullptr;        // null: refusals by limits are not logged
   std::size_t listener = 0;                    // its place in the configuration
 };
 
@@ -103,6 +105,7 @@ class Session final : public ClientSide {
  private:
   [[nodiscard]] const Capabilities& offered() const;
   [[nodiscard]] Pool& pool();
+  void warn_of_upstream(const Pool& pool, std::string_view why) const;
   [[nodiscard]] wire::ClientFacts facts() const;
   [[nodiscard]] boost::asio::awaitable<bool> serve(Plan plan);
   void end_behind_failure(Plan& plan);
@@ -111,7 +114,8 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<bool> authenticate(wire::Command command);
   [[nodiscard]] boost::asio::awaitable<wire::Reply> relay_exchange(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> ask_who(Exchange& exchange);
-  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<Result<Lease>> connect_for(const Exchange& exchange,
+                                                                  Pool& pool);
   [[nodiscard]] boost::asio::awaitable<std::optional<wire::Reply>> next_response(
       Exchange& exchange, const wire::Reply& challenge);
   [[nodiscard]] boost::asio::awaitable<bool> end_exchange(Exchange& exchange, wire::Reply reply);
@@ -127,6 +131,7 @@ class Session final : public ClientSide {
   [[nodiscard]] boost::asio::awaitable<bool> relay_chunk(Plan::Chunk chunk, bool data_held);
   [[nodiscard]] boost::asio::awaitable<Result<std::string>> next_of_chunk(
       std::uint64_t taken, std::uint64_t left, std::chrono::steady_clock::time_point begun);
+  [[nodiscard]] std::chrono::steady_clock::time_point chunks_until() const;
   [[nodiscard]] boost::asio::awaitable<void> take_stuffed(std::string octets);
   void give_up_message();
   [[nodiscard]] boost::asio::awaitable<void> pass_on(Message& message,

@@ -77,9 +77,10 @@ awaitable<bool> Session::authenticate(wire::Command command) {
 
 awaitable<Reply> Session::relay_exchange(Exchange& exchange) {
   if (auto refused = co_await ask_who(exchange)) co_return *std::move(refused);
-  auto connected = co_await connect_for(exchange);
+  Pool& pool = context_.routes.of_login(exchange.reader.login());
+  auto connected = co_await connect_for(exchange, pool);
   if (!connected) {
-    log::warning(fmt::format("{} upstream: {}", id_, connected.error().text));
+    warn_of_upstream(pool, connected.error().text);
     co_return unavailable();
   }
   exchange.upstream = *std::move(connected);
@@ -91,9 +92,9 @@ awaitable<Reply> Session::relay_exchange(Exchange& exchange) {
         co_await exchange.upstream->ask_one(std::move(exchange.next), settings_->timeouts.command);
     if (reply && is_verdict(*reply)) co_return *std::move(reply);
     if (!reply || reply->code != 334) {
-      log::warning(
-          fmt::format("{} upstream: {} to AUTH", id_,
-                      reply ? fmt::format("answered {}", reply->code) : reply.error().text));
+      warn_of_upstream(
+          pool, fmt::format("{} to AUTH",
+                            reply ? fmt::format("answered {}", reply->code) : reply.error().text));
       exchange.upstream.drop();
       co_return unavailable();
     }
@@ -118,8 +119,7 @@ awaitable<std::optional<Reply>> Session::ask_who(Exchange& exchange) {
 }
 
 // A new connection, over which a password may go.
-awaitable<Result<Lease>> Session::connect_for(const Exchange& exchange) {
-  Pool& pool = context_.routes.of_login(exchange.reader.login());
+awaitable<Result<Lease>> Session::connect_for(const Exchange& exchange, Pool& pool) {
   const auto client = facts();
   auto lease = co_await pool.acquire_for_login(client);
   if (!lease) co_return lease;
@@ -189,7 +189,11 @@ awaitable<bool> Session::end_exchange(Exchange& exchange, Reply reply) {
       std::min(longest_pause, settings_->timeouts.auth_failure * (1U << doublings)));
   co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   const bool over = auth_failures_ >= settings_->limits.auth_failures;
-  if (over) reply.text += make_reply(421, "4.7.0", "too many failures to authenticate").text;
+  if (over) {
+    log::warning(fmt::format("{} sent away after {} failures to authenticate client={}", id_,
+                             auth_failures_, to_string(peer_)));
+    reply.text += make_reply(421, "4.7.0", "too many failures to authenticate").text;
+  }
   co_return co_await send(std::move(reply.text)) && !over;
 }
 

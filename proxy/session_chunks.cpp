@@ -19,14 +19,6 @@ namespace postern::proxy {
 using boost::asio::awaitable;
 using wire::make_reply;
 
-namespace {
-
-// For the client's pauses between the chunks of one message, all together: an upstream waits
-// meanwhile.
-constexpr std::chrono::hours longest_pauses{1};
-
-}  // namespace
-
 awaitable<bool> Session::relay_chunk(Plan::Chunk chunk, bool data_held) {
   if (!message_) message_ = std::make_unique<Message>(*this, data_held);
   const auto begun = std::chrono::steady_clock::now();
@@ -64,17 +56,29 @@ awaitable<Result<std::string>> Session::next_of_chunk(std::uint64_t taken, std::
     pending_.erase(0, left);
     co_return octets;
   }
-  const auto limit = std::min(patience(taken, begun, settings_->timeouts.data_block),
-                              patience(message_->flow.octets(), message_->begun, longest_pauses));
+  const auto limit =
+      std::min(patience(taken, begun, settings_->timeouts.data_block),
+               patience(message_->flow.octets(), message_->begun, settings_->timeouts.command));
   const auto at_most = std::min<std::uint64_t>(left, context_.buffer.size());
   const auto got = co_await receive(limit, at_most);
   if (!got) co_return std::unexpected(got.error());
   co_return std::string(*got);
 }
 
+// When a message of which not all chunks came is given up: its pauses, all together, may last as
+// long as that for one command. An upstream waits meanwhile, so a chunk or NOOP now and then does
+// not keep it.
+std::chrono::steady_clock::time_point Session::chunks_until() const {
+  if (!message_) return std::chrono::steady_clock::time_point::max();
+  return message_->begun + settings_->timeouts.command + earned(message_->flow.octets());
+}
+
+// What the upstream takes for it is no pause of the client's.
 awaitable<void> Session::take_stuffed(std::string octets) {
+  const auto before = std::chrono::steady_clock::now();
   const auto output = message_->flow.feed(octets);
   co_await take_output(*message_, octets, output);
+  message_->begun += std::chrono::steady_clock::now() - before;
 }
 
 // Between its chunks.

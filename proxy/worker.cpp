@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include "base/log.h"
+#include "base/log_batch.h"
 #include "base/time.h"
 #include "proxy/counts.h"
 #include "proxy/policy_session.h"
@@ -132,7 +133,9 @@ void Worker::start(std::function<void()> finished) {
   for (std::size_t door = 0; door < doors_.size(); ++door) spawn(accept(door), "listener");
   last_tick_ = Clock::now();
   thread_ = std::thread([this, finished = std::move(finished)] {
+    log::Batch lines([this, &lines] { asio::post(context_, [&lines] { lines.flush(); }); });
     context_.run();
+    lines.flush();
     last_tick_ = Clock::time_point::max();
     finished();
   });
@@ -195,6 +198,10 @@ awaitable<void> Worker::serve(std::size_t listener, std::unique_ptr<Stream> clie
   const auto& settings = generation->settings->listeners[listener];
   if (counted.before >= count_.limit) {
     if (settings->counts) settings->counts->turned_away(Counts::Turned::gate);
+    shared_.warnings->warn(
+        fmt::format("listener {}: 421 4.3.2 to more than {} connections of all listeners",
+                    settings->listener, count_.limit.load()),
+        ", from " + to_string(peer), Clock::now());
     co_return co_await send_away(*client, *settings, "4.3.2",
                                  "too many connections, try again later");
   }
@@ -231,6 +238,7 @@ std::unique_ptr<Served> Worker::make_session(Generation& generation, std::size_t
                                .clients = shared_.clients,
                                .partial = shared_.partial,
                                .return_mail_room = shared_.return_mail_room,
+                               .warnings = shared_.warnings,
                                .listener = listener};
   switch (settings->role) {
     case ListenerConfig::Role::policy:
@@ -276,6 +284,13 @@ awaitable<std::optional<ClientTable::Place>> Worker::admit(std::size_t listener,
   if (settings.counts) {
     settings.counts->turned_away(of_address ? Counts::Turned::address : Counts::Turned::listener);
   }
+  const auto& limits = settings.listener_limits;
+  shared_.warnings->warn(
+      of_address ? fmt::format("listener {}: 421 4.7.0 to more than {} connections of one address",
+                               settings.listener, limits.connections_per_address)
+                 : fmt::format("listener {}: 421 4.3.2 to more than {} connections",
+                               settings.listener, limits.connections),
+      ", from " + to_string(address), Clock::now());
   co_await send_away(client, settings, of_address ? "4.7.0" : "4.3.2",
                      of_address ? "too many connections from your address, try again later"
                                 : "too many connections, try again later");
@@ -294,18 +309,38 @@ awaitable<void> Worker::learn(std::shared_ptr<Generation> generation, std::size_
   lesson.under_way = true;
   auto lease = co_await generation->routes.all()[upstream].pool.acquire(nullptr, true);
   if (lease) {
+    // Once is enough: every thread asks the same upstream.
+    if (index_ == 0) warn_of_auth(*generation, upstream, *lease);
     lease->give_back();
     lesson.pause = std::chrono::seconds{1};
   } else if (!draining_) {
-    const auto& upstreams = generation->settings->upstreams;
-    log::warning(fmt::format("upstream {}: {}",
-                             to_string(upstreams[upstream].connector.endpoints.front()),
-                             lease.error().text));
+    const auto& pool = generation->routes.all()[upstream].pool;
+    shared_.warnings->warn(fmt::format("upstream {}: {}", pool.name(), lease.error().text), {},
+                           Clock::now());
     lesson.next = Clock::now() + lesson.pause;
     lesson.pause = std::min(lesson.pause * 2, longest_pause);
   }
   lesson.under_way = false;
   if (++generation->lessons_ended >= generation->lessons.size()) first_lesson_.cancel();
+}
+
+// Where listeners let clients authenticate to this upstream, and it cannot be.
+void Worker::warn_of_auth(const Generation& generation, std::size_t upstream, const Lease& lease) {
+  const auto& settings = *generation.settings;
+  const bool has_logins =
+      upstream + 1 == settings.upstreams.size() || !settings.upstreams[upstream].rule.login.empty();
+  const auto asks =
+      std::ranges::find_if(settings.listeners, [](const auto& listener) { return listener->auth; });
+  if (!has_logins || asks == settings.listeners.end()) return;
+  const auto& pool = generation.routes.all()[upstream].pool;
+  const bool offers = !pool.offered().auth.empty();
+  if (offers && pool.may_carry_secrets(lease)) return;
+  shared_.warnings->warn(
+      fmt::format(
+          "upstream {} {}: clients of listener {} cannot authenticate", pool.name(),
+          offers ? "offers no TLS, and passwords would go to it in clear" : "offers no AUTH",
+          (*asks)->listener),
+      {}, Clock::now());
 }
 
 void Worker::look_after(const std::shared_ptr<Generation>& generation, Clock::time_point now) {

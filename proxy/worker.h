@@ -59,6 +59,7 @@ struct SharedParts {
   ClientTable* clients = nullptr;
   PartialDeliveries* partial = nullptr;
   Room* return_mail_room = nullptr;
+  RepeatedWarnings* warnings = nullptr;
 };
 
 class Worker {
@@ -119,6 +120,7 @@ class Worker {
       std::size_t listener, Stream& client, IpAddress address, const SessionSettings& settings);
   [[nodiscard]] boost::asio::awaitable<void> learn(std::shared_ptr<Generation> generation,
                                                    std::size_t upstream);
+  void warn_of_auth(const Generation& generation, std::size_t upstream, const Lease& lease);
   void learn_all(const std::shared_ptr<Generation>& generation);
   void look_after(const std::shared_ptr<Generation>& generation,
                   std::chrono::steady_clock::time_point now);

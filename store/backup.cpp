@@ -258,8 +258,7 @@ Result<void> Store::backup(const std::filesystem::path& to) const {
   if (!env) return std::unexpected(env.error());
   auto tables = opened_tables(**env);
   if (!tables) return std::unexpected(tables.error());
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
+  const KeyHasher hasher(impl_->hash_key);
   const Store copy(std::unique_ptr<Impl>(new Impl{
       .options = {.path = to, .mode = Mode::read_only, .providers = {}},
       .env = std::move(*env),
@@ -268,7 +267,7 @@ Result<void> Store::backup(const std::filesystem::path& to) const {
       .read_only = true,
       .providers = impl_->providers,
       .write_mutex = {},
-      .hasher = std::move(*hasher),
+      .hasher = hasher,
       .rules = {},
       .swept_to = {},
   }));

@@ -89,7 +89,8 @@ bool ends_later(std::optional<Time> a, std::optional<Time> b) { return b && (!a 
 
 }  // namespace
 
-Result<Batch> Batch::begin(const Env& env, const Tables& tables, KeyHasher& hasher, Rules& rules) {
+Result<Batch> Batch::begin(const Env& env, const Tables& tables, const KeyHasher& hasher,
+                           Rules& rules) {
   auto txn = Txn::write(env);
   if (!txn) return std::unexpected(txn.error());
   auto ours = store::numbering(*txn, tables);
@@ -253,9 +254,7 @@ Result<Outcome> Batch::apply(const GiveConsent& change, Target& target, Time now
 // Under whatever form the gate would find it.
 Result<std::optional<policy::Hold>> Batch::what_holds(const GiveConsent& change, Time now) {
   if (!lookup_) {
-    auto hasher = hasher_->clone();
-    if (!hasher) return std::unexpected(hasher.error());
-    auto opened = Lookup::open(txn_, tables_, std::move(*hasher), Lookup::Of::write_transaction);
+    auto opened = Lookup::open(txn_, tables_, *hasher_, Lookup::Of::write_transaction);
     if (!opened) return std::unexpected(opened.error());
     lookup_ = std::move(*opened);
   }
@@ -303,6 +302,7 @@ Result<void> Batch::repeat(const Target& target, const policy::HoldId& hold) {
 Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address) {
   const Table table = tables_.of(address);
   Target target{.table = table, .key = (*hasher_)(address.text), .address = address, .contact = {}};
+  if (table == tables_.contacts && last_contact_ && target.key > *last_contact_) return target;
   auto record = txn_.get(table, target.key);
   if (!record) return std::unexpected(record.error());
   target.known = record->has_value();
@@ -387,27 +387,41 @@ Result<void> Batch::count_departure(const Target& target, const EventRecord& rec
 
 Result<void> Batch::put(Table table, Octets key, Octets value, Order& order) {
   constexpr unsigned most_misses = 8;
-  if (order.expected) {
-    auto appended = txn_.append(table, key, value);
-    if (!appended) return std::unexpected(appended.error());
-    if (*appended) {
-      order.misses = 0;
-      return {};
-    }
-    order.expected = ++order.misses < most_misses;
+  order.appended = false;
+  if (!order.expected) return txn_.put(table, key, value);
+  if (!order.cursor) {
+    auto opened = Cursor::open(txn_, table);
+    if (!opened) return std::unexpected(opened.error());
+    order.cursor = *std::move(opened);
   }
+  auto appended = order.cursor->append(key, value);
+  if (!appended) return std::unexpected(appended.error());
+  order.appended = *appended;
+  if (*appended) {
+    order.misses = 0;
+    return {};
+  }
+  order.expected = ++order.misses < most_misses;
+  // The cursor takes its page for the last one, which a put elsewhere may split.
+  order.cursor.reset();
   return txn_.put(table, key, value);
 }
 
 Result<void> Batch::write(const Target& target) {
   out_.clear();
   encode(target.contact, out_);
-  if (auto done = put(target.table, target.key, out_.octets(), contacts_); !done) return done;
+  if (target.table != tables_.contacts) {
+    if (auto done = txn_.put(target.table, target.key, out_.octets()); !done) return done;
+  } else {
+    if (auto done = put(target.table, target.key, out_.octets(), contacts_); !done) return done;
+    last_contact_ = contacts_.appended ? std::optional(target.key) : std::nullopt;
+  }
   if (target.address.text.empty()) return {};
   const Octets text = octets_of(target.address.text);
   if (!target.known) {
     if (auto done = put(tables_.addresses, target.key, text, addresses_); !done) return done;
   } else {
+    addresses_.cursor.reset();  // as in put()
     auto named = txn_.add(tables_.addresses, target.key, text);
     if (!named) return std::unexpected(named.error());
     if (!*named) return {};
@@ -431,6 +445,7 @@ Result<void> Batch::commit() {
     if (auto done = put_numbering(txn_, tables_, numbering_); !done) return done;
   }
   lookup_.reset();
+  for (Order* order : {&events_, &contacts_, &addresses_, &by_contact_}) order->cursor.reset();
   return txn_.commit();
 }
 

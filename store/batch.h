@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "policy/contact.h"
+#include "store/cursor.h"
 #include "store/event_record.h"
 #include "store/imports.h"
 #include "store/keys.h"
@@ -21,8 +22,8 @@ namespace postern::store {
 class Batch {
  public:
   // Waits for other writers. `hasher` and `rules` are the caller's, for as long as the batch lives.
-  [[nodiscard]] static Result<Batch> begin(const Env& env, const Tables& tables, KeyHasher& hasher,
-                                           Rules& rules);
+  [[nodiscard]] static Result<Batch> begin(const Env& env, const Tables& tables,
+                                           const KeyHasher& hasher, Rules& rules);
 
   // What follows is of this import: its events name it, and leave out what its record says.
   // `streams`: of the configuration, for who is held; nullptr: as far as names tell.
@@ -58,7 +59,7 @@ class Batch {
   [[nodiscard]] Txn& txn() { return txn_; }
   void touch() { changed_ = true; }
   [[nodiscard]] const Tables& tables() const { return tables_; }
-  [[nodiscard]] KeyHasher& hasher() { return *hasher_; }
+  [[nodiscard]] const KeyHasher& hasher() { return *hasher_; }
   [[nodiscard]] const Numbering& numbering() const { return numbering_; }
 
  private:
@@ -66,8 +67,10 @@ class Batch {
   struct Order {
     bool expected = false;
     unsigned misses = 0;
+    bool appended = false;  // the last row
+    std::optional<Cursor> cursor{};
   };
-  Batch(Txn txn, const Tables& tables, KeyHasher& hasher, Rules& rules, Numbering numbering)
+  Batch(Txn txn, const Tables& tables, const KeyHasher& hasher, Rules& rules, Numbering numbering)
       : txn_(std::move(txn)),
         tables_(tables),
         hasher_(&hasher),
@@ -91,7 +94,7 @@ class Batch {
 
   Txn txn_;
   Tables tables_;
-  KeyHasher* hasher_;
+  const KeyHasher* hasher_;
   Rules* rules_;
   Numbering numbering_;
   const ImportRecord* import_ = nullptr;
@@ -101,7 +104,8 @@ class Batch {
   bool numbered_ = false;
   Order events_{.expected = true};
   Order contacts_, addresses_, by_contact_;
-  std::string last_stream_;  // remembered already
+  std::optional<ContactKey> last_contact_;  // of the table, where it was appended here
+  std::string last_stream_;                 // remembered already
   OctetWriter out_;
 };
 

@@ -280,6 +280,11 @@ std::uint64_t Env::map_size() const {
   return ::mdb_env_info(handle_, &info) == MDB_SUCCESS ? info.me_mapsize : 0;
 }
 
+std::uint64_t Env::last_transaction() const {
+  MDB_envinfo info{};
+  return ::mdb_env_info(handle_, &info) == MDB_SUCCESS ? info.me_last_txnid : 0;
+}
+
 int Env::descriptor() const {
   int found = -1;
   return ::mdb_env_get_fd(handle_, &found) == MDB_SUCCESS ? found : -1;

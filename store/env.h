@@ -47,6 +47,9 @@ class Env {
   [[nodiscard]] int readers() const;
   // The address space that is reserved for it, in octets.
   [[nodiscard]] std::uint64_t map_size() const;
+  // The number of the last one that was committed, by whatever process; 0: it cannot be told. No
+  // system call.
+  [[nodiscard]] std::uint64_t last_transaction() const;
   // Of the data file; it stays the environment's.
   [[nodiscard]] int descriptor() const;
   // Whether the data file at its path is the one that is open here.

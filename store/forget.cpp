@@ -26,8 +26,8 @@ namespace {
 constexpr auto every_day = std::numeric_limits<std::uint32_t>::max();
 
 // The mailbox itself, its other spellings by the provider's rule, and its entries of hash lists.
-Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn, KeyHasher& hasher,
-                                        const Rules& rules,
+Result<std::vector<ContactKey>> keys_of(const Store::Impl& store, const Txn& txn,
+                                        const KeyHasher& hasher, const Rules& rules,
                                         const policy::CanonicalAddress& address) {
   std::vector<ContactKey> keys{hasher(address.text)};
   const std::string folded = policy::folded(address, rules.providers());

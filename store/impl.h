@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/ledger.h"
+#include "store/absence.h"
 #include "store/env.h"
 #include "store/keys.h"
 #include "store/rules.h"
@@ -36,6 +37,9 @@ struct Store::Impl {
   policy::CopyKey swept_to;  // how far the search for expired rows of the ledger has come
   std::array<std::uint8_t, 8> contexts_swept_to{};  // the same of contexts
 
+  // Refers to env and tables: ends before them.
+  std::unique_ptr<AbsenceKeeper> absence{};
+
   // Errc::unsupported, of a change to a store that was opened so.
   [[nodiscard]] Error opened_for_reading() const;
   [[nodiscard]] Result<Txn> read() const { return Txn::read(*env); }
@@ -43,8 +47,7 @@ struct Store::Impl {
                                                             Time now, Wrong wrong);
 };
 
-[[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env,
-                                                                         const Tables& tables,
-                                                                         const HashKey& key);
+[[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> make_reader(
+    const Env& env, const Tables& tables, const HashKey& key, const AbsenceKeeper& absence);
 
 }  // namespace postern::store

@@ -75,8 +75,7 @@ class Importer {
     const rows::Recognised& file = *summary_.recognised;
     if (auto fits = check_status(file); !fits) return fits;
     import_.source = kept_text(options_.source.empty() ? file.source : options_.source, max_source);
-    auto hasher = KeyHasher::create(store_.impl_->hash_key);
-    if (!hasher) return std::unexpected(hasher.error());
+    const KeyHasher hasher(store_.impl_->hash_key);
     OctetWriter out;
     while (auto next = reader.next()) {
       if (next->stop) {
@@ -87,7 +86,7 @@ class Importer {
         if (stopped()) return std::unexpected(given_up());
         if (options_.progress) options_.progress(ImportOptions::Phase::reading, reader.octets());
       }
-      if (auto taken = take(*std::move(next), file, *hasher, out); !taken) return taken;
+      if (auto taken = take(*std::move(next), file, hasher, out); !taken) return taken;
     }
     if (in.bad()) return fail(Errc::io, "the file could not be read to its end");
     return {};
@@ -103,8 +102,8 @@ class Importer {
                             rows::to_string(*file.status), file.format));
   }
 
-  Result<void> take(rows::RowReader::Next next, const rows::Recognised& file, KeyHasher& hasher,
-                    OctetWriter& out) {
+  Result<void> take(rows::RowReader::Next next, const rows::Recognised& file,
+                    const KeyHasher& hasher, OctetWriter& out) {
     if (!next.row) {
       reject({next.line, std::move(next.text), std::move(next.row.error().text)});
       return {};

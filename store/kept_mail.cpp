@@ -118,7 +118,7 @@ bool decode(Octets key, Octets octets, KeptMail& mail, bool with_message) {
   return true;
 }
 
-Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables, KeyHasher& hasher,
+Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                                   std::span<const ContactKey> contacts, std::string_view address,
                                   Time until) {
   if (!tables.return_mail) return 0;

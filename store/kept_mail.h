@@ -36,7 +36,8 @@ struct KeptMail {
 
 // In the writer's transaction. What is of one of these contacts, or from it, or has `address` in
 // its kept octets (empty: it is not known), and came up to then; how much that was.
-[[nodiscard]] Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables, KeyHasher& hasher,
+[[nodiscard]] Result<std::uint64_t> forget_mail(Txn& txn, const Tables& tables,
+                                                const KeyHasher& hasher,
                                                 std::span<const ContactKey> contacts,
                                                 std::string_view address, Time until);
 // What is beyond its time.

@@ -6,14 +6,12 @@
 #include "base/result.h"
 #include "policy/contact.h"
 #include "store/octets.h"
+#include "store/siphash.h"
 
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <string_view>
-
-using EVP_MAC_CTX = struct evp_mac_ctx_st;
 
 namespace postern::store {
 
@@ -26,22 +24,19 @@ using EventKey = std::array<std::uint8_t, 16>;
 [[nodiscard]] Result<HashKey> random_hash_key();
 [[nodiscard]] Result<std::uint64_t> random_origin();
 
-// SipHash-2-4 with 128 bits of output. One for each thread; nothing is allocated for a hash.
+// The keyed hash that a contact is found by: SipHash-2-4 with 128 bits of output. A value; nothing
+// is allocated for a hash.
 class KeyHasher {
  public:
-  [[nodiscard]] static Result<KeyHasher> create(const HashKey& key);
-  [[nodiscard]] Result<KeyHasher> clone() const { return create(key_); }
+  explicit KeyHasher(const HashKey& key) : key_(key) {}
   // Of the pieces as if they were one text.
-  [[nodiscard]] ContactKey operator()(std::initializer_list<std::string_view> pieces);
-  [[nodiscard]] ContactKey operator()(std::string_view text) { return (*this)({text}); }
+  [[nodiscard]] ContactKey operator()(std::initializer_list<std::string_view> pieces) const {
+    return siphash(key_, pieces);
+  }
+  [[nodiscard]] ContactKey operator()(std::string_view text) const { return (*this)({text}); }
 
  private:
-  struct Free {
-    void operator()(EVP_MAC_CTX* context) const;
-  };
-  KeyHasher(const HashKey& key, EVP_MAC_CTX* context) : key_(key), context_(context) {}
   HashKey key_;
-  std::unique_ptr<EVP_MAC_CTX, Free> context_;
 };
 
 }  // namespace postern::store

@@ -20,7 +20,7 @@ constexpr std::size_t least_swept = 100;  // rows that a commit looks at
 using Row = std::array<std::uint8_t, 16>;
 
 // Apart from the keys of contacts.
-Row row_of(KeyHasher& hasher, const policy::CopyKey& copy) {
+Row row_of(const KeyHasher& hasher, const policy::CopyKey& copy) {
   return hasher({"copy ", text_of(copy.octets)});
 }
 
@@ -60,12 +60,11 @@ Result<void> apply(Txn& txn, Table ledger, const Row& row, const Store::CopyChan
 Result<std::vector<bool>> Store::taken(std::span<const policy::CopyKey> copies, Time now) const {
   std::vector<bool> taken(copies.size());
   if (!impl_->tables.ledger) return taken;
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
+  const KeyHasher hasher(impl_->hash_key);
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
   for (std::size_t i = 0; i < copies.size(); ++i) {
-    auto one = is_taken(*txn, *impl_->tables.ledger, row_of(*hasher, copies[i]), now);
+    auto one = is_taken(*txn, *impl_->tables.ledger, row_of(hasher, copies[i]), now);
     if (!one) return std::unexpected(one.error());
     taken[i] = *one;
   }

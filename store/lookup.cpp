@@ -3,63 +3,73 @@
 #include "store/contact_record.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postern::store {
 
-Result<Lookup> Lookup::open(const Txn& txn, const Tables& tables, KeyHasher hasher, Of which) {
-  auto folded = Cursor::open(txn, tables.folded);
-  if (!folded) return std::unexpected(folded.error());
-  return Lookup(tables, std::move(hasher), std::move(*folded), which == Of::read_transaction);
-}
-
-Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& address,
-                          policy::Findings& findings) {
-  txn_ = &txn;
-  findings_ = &findings;
-  if (!address.is_domain()) {
-    if (auto done = find_mailbox(address); !done) return done;
-    auto digests = txn.size(tables_.digests);
-    if (!digests) return std::unexpected(digests.error());
-    if (digests->entries != 0) {
-      if (auto done = find_digests(address); !done) return done;
-    }
-  }
-  auto domains = txn.size(tables_.domains);
-  if (!domains) return std::unexpected(domains.error());
-  return domains->entries == 0 ? Result<void>{} : find_domains(address.text);
-}
-
-Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
-  const ContactKey own = hasher_(address.text);
-  const std::array exact{own, key_without_subaddress(address, own)};
-  const bool tagged = exact[0] != exact[1];
-  if (auto done = take(tables_.contacts, exact[0], Form::mailbox); !done) return done;
-  if (tagged) {
-    if (auto done = take(tables_.contacts, exact[1], Form::mailbox); !done) return done;
-  }
-  auto folded = txn_->size(tables_.folded);
-  if (!folded) return std::unexpected(folded.error());
-  if (folded->entries == 0) return {};
-  if (auto read = rules_.read(*txn_, tables_); !read) return read;
-  const std::string form = policy::folded(address, rules_.providers());
-  if (form.empty()) return {};
-  if (auto done = find_folded(form, exact); !done || !tagged) return done;
-  const policy::CanonicalAddress untagged{policy::without_subaddress(address)};
-  return find_folded(policy::folded(untagged, rules_.providers()), exact);
-}
-
-// The address's own key where it has no subaddress.
-ContactKey Lookup::key_without_subaddress(const policy::CanonicalAddress& address,
-                                          const ContactKey& own) {
+ContactKey key_without_subaddress(const KeyHasher& hasher, const policy::CanonicalAddress& address,
+                                  const ContactKey& own) {
   const std::string_view text = address.text;
   const auto plus = text.find('+', 1);
   const auto at = text.rfind('@');
   // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
   if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
     const std::string shorter = policy::without_subaddress(address);
-    return shorter.empty() ? own : hasher_(shorter);
+    return shorter.empty() ? own : hasher(shorter);
   }
-  return plus < at ? hasher_({text.substr(0, plus), text.substr(at)}) : own;
+  return plus < at ? hasher({text.substr(0, plus), text.substr(at)}) : own;
+}
+
+Result<Lookup> Lookup::open(const Txn& txn, const Tables& tables, KeyHasher hasher, Of which) {
+  auto folded = Cursor::open(txn, tables.folded);
+  if (!folded) return std::unexpected(folded.error());
+  return Lookup(tables, hasher, std::move(*folded), which == Of::read_transaction);
+}
+
+Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& address,
+                          policy::Findings& findings) {
+  txn_ = &txn;
+  findings_ = &findings;
+  if (auto noted = note_uses(); !noted) return noted;
+  if (!address.is_domain()) {
+    if (auto done = find_mailbox(address); !done) return done;
+    if (uses_.digests) {
+      if (auto done = find_digests(address); !done) return done;
+    }
+  }
+  return uses_.domains ? find_domains(address.text) : Result<void>{};
+}
+
+Result<void> Lookup::note_uses() {
+  const std::uint64_t id = txn_->id();
+  // In a write transaction they may change from one lookup to the next.
+  if (renews_ && uses_.as_of == id) return {};
+  for (const auto& [table, used] :
+       {std::pair{tables_.domains, &Uses::domains}, std::pair{tables_.digests, &Uses::digests},
+        std::pair{tables_.folded, &Uses::folded}}) {
+    auto size = txn_->size(table);
+    if (!size) return std::unexpected(size.error());
+    uses_.*used = size->entries != 0;
+  }
+  uses_.as_of = id;
+  return {};
+}
+
+Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
+  const ContactKey own = hasher_(address.text);
+  const std::array exact{own, key_without_subaddress(hasher_, address, own)};
+  const bool tagged = exact[0] != exact[1];
+  if (auto done = take(tables_.contacts, exact[0], Form::mailbox); !done) return done;
+  if (tagged) {
+    if (auto done = take(tables_.contacts, exact[1], Form::mailbox); !done) return done;
+  }
+  if (!uses_.folded) return {};
+  if (auto read = rules_.read(*txn_, tables_); !read) return read;
+  const std::string form = policy::folded(address, rules_.providers());
+  if (form.empty()) return {};
+  if (auto done = find_folded(form, exact); !done || !tagged) return done;
+  const policy::CanonicalAddress untagged{policy::without_subaddress(address)};
+  return find_folded(policy::folded(untagged, rules_.providers()), exact);
 }
 
 // Contacts whose spelling folds to the same; those that were found by their own are not found
@@ -81,18 +91,13 @@ Result<void> Lookup::find_folded(std::string_view form, const std::array<Contact
   return {};
 }
 
-// "@domain" and "@.parent" of each parent, nearest first: each a "@" before a tail of the address.
 Result<void> Lookup::find_domains(std::string_view text) {
-  const auto at = text.rfind('@');
-  if (at == text.npos) return {};
-  const std::string_view domain = text.substr(at + 1);
-  if (auto done = take(tables_.domains, hasher_(text.substr(at)), Form::domain); !done) return done;
-  if (domain.starts_with('[')) return {};
-  for (auto dot = domain.find('.', 1); dot != domain.npos; dot = domain.find('.', dot + 1)) {
-    const ContactKey key = hasher_({"@", domain.substr(dot)});
-    if (auto done = take(tables_.domains, key, Form::domain); !done) return done;
-  }
-  return {};
+  Result<void> done;
+  static_cast<void>(for_each_domain(text, [&](std::initializer_list<std::string_view> pieces) {
+    done = take(tables_.domains, hasher_(pieces), Form::domain);
+    return done.has_value();
+  }));
+  return done;
 }
 
 Result<void> Lookup::find_digests(const policy::CanonicalAddress& address) {

@@ -15,10 +15,32 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 
 namespace postern::store {
+
+// Of the address without its subaddress; `own`, its own key, where it has none.
+[[nodiscard]] ContactKey key_without_subaddress(const KeyHasher& hasher,
+                                                const policy::CanonicalAddress& address,
+                                                const ContactKey& own);
+
+// "@domain" and "@.parent" of each parent, nearest first, as pieces of the address: `visit` answers
+// whether to go on. False where it did not.
+template <class Visit>
+[[nodiscard]] bool for_each_domain(std::string_view text, Visit visit) {
+  const auto at = text.rfind('@');
+  if (at == text.npos) return true;
+  const std::string_view domain = text.substr(at + 1);
+  using Pieces = std::initializer_list<std::string_view>;
+  if (!visit(Pieces{text.substr(at)})) return false;
+  if (domain.starts_with('[')) return true;
+  for (auto dot = domain.find('.', 1); dot != domain.npos; dot = domain.find('.', dot + 1)) {
+    if (!visit(Pieces{"@", domain.substr(dot)})) return false;
+  }
+  return true;
+}
 
 // One for each transaction, which may be renewed; not shared between threads.
 class Lookup {
@@ -34,19 +56,28 @@ class Lookup {
  private:
   using Form = policy::Findings::Found::Form;
   Lookup(const Tables& tables, KeyHasher hasher, Cursor folded, bool renews)
-      : tables_(tables), hasher_(std::move(hasher)), folded_(std::move(folded)), renews_(renews) {}
+      : tables_(tables), hasher_(hasher), folded_(std::move(folded)), renews_(renews) {}
+  [[nodiscard]] Result<void> note_uses();
   Result<void> find_mailbox(const policy::CanonicalAddress& address);
   Result<void> find_folded(std::string_view form, const std::array<ContactKey, 2>& exact);
   Result<void> find_domains(std::string_view text);
   Result<void> find_digests(const policy::CanonicalAddress& address);
   Result<void> take(Table table, const ContactKey& key, Form form);
-  ContactKey key_without_subaddress(const policy::CanonicalAddress& address, const ContactKey& own);
 
   Tables tables_;
   KeyHasher hasher_;
   Cursor folded_;
   bool renews_;  // the transaction was renewed since, and the cursor has to be too
   Rules rules_;
+  // Which tables have something in them, as of the snapshot of that number: to ask LMDB costs as
+  // much as a lookup, the first time in a transaction.
+  struct Uses {
+    std::uint64_t as_of = 0;
+    bool domains = false;
+    bool digests = false;
+    bool folded = false;
+  };
+  Uses uses_;
   const Txn* txn_ = nullptr;              // of the lookup under way
   policy::Findings* findings_ = nullptr;  // the same
 };

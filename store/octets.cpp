@@ -1,13 +1,15 @@
 #include "store/octets.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace postern::store {
 
 void OctetWriter::number(std::uint64_t value, int width) {
-  for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) {
-    out_.push_back(static_cast<std::uint8_t>(value >> shift));
-  }
+  // Big-endian: the last `width` octets.
+  if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
+  const auto octets = std::bit_cast<std::array<std::uint8_t, 8>>(value);
+  out_.insert(out_.end(), octets.end() - width, octets.end());
 }
 
 void OctetWriter::text(std::string_view text) {

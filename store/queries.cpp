@@ -104,12 +104,11 @@ void count(const policy::Contact& contact, Time now, Stats& stats) {
 }  // namespace
 
 Result<policy::Contact> Store::contact(const policy::CanonicalAddress& address) const {
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
+  const KeyHasher hasher(impl_->hash_key);
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
   const Table table = impl_->tables.of(address);
-  auto record = txn->get(table, (*hasher)(address.text));
+  auto record = txn->get(table, hasher(address.text));
   if (!record) return std::unexpected(record.error());
   policy::Contact contact;
   if (*record && !decode(**record, contact)) {
@@ -119,11 +118,10 @@ Result<policy::Contact> Store::contact(const policy::CanonicalAddress& address) 
 }
 
 Result<std::vector<HistoryEntry>> Store::history(const policy::CanonicalAddress& address) const {
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
+  const KeyHasher hasher(impl_->hash_key);
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
-  return history_of(*txn, impl_->tables, (*hasher)(address.text));
+  return history_of(*txn, impl_->tables, hasher(address.text));
 }
 
 Result<std::vector<HistoryEntry>> Store::history(const policy::ContactRef& ref) const {
@@ -133,9 +131,8 @@ Result<std::vector<HistoryEntry>> Store::history(const policy::ContactRef& ref) 
 }
 
 Result<policy::ContactRef> Store::ref(const policy::CanonicalAddress& address) const {
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
-  return (*hasher)(address.text);
+  const KeyHasher hasher(impl_->hash_key);
+  return hasher(address.text);
 }
 
 Result<policy::CanonicalAddress> Store::address(const policy::ContactRef& ref) const {

@@ -138,11 +138,10 @@ Result<Reactivation> Store::reactivation(const policy::CanonicalAddress& address
                                          Time now) const {
   auto stands = contact(address);
   if (!stands) return std::unexpected(stands.error());
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
+  const KeyHasher hasher(impl_->hash_key);
   auto txn = impl_->read();
   if (!txn) return std::unexpected(txn.error());
-  return weigh(*txn, impl_->tables, (*hasher)(address.text), *stands, seen, now);
+  return weigh(*txn, impl_->tables, hasher(address.text), *stands, seen, now);
 }
 
 Result<Reactivation> Store::reactivate(const policy::CanonicalAddress& address, bool seen,

@@ -11,14 +11,17 @@ namespace {
 
 class Reader final : public policy::ContactReader {
  public:
-  Reader(Txn txn, const Tables& tables, Lookup lookup, KeyHasher hasher)
+  Reader(Txn txn, const Tables& tables, Lookup lookup, KeyHasher hasher,
+         const AbsenceKeeper& keeper)
       : txn_(std::move(txn)),
         tables_(tables),
         lookup_(std::move(lookup)),
-        hasher_(std::move(hasher)) {}
+        hasher_(hasher),
+        keeper_(keeper) {}
 
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
+    if (is_absent(address)) return {};
     if (auto renewed = txn_.renew(); !renewed) return renewed;
     const Rest rest(txn_);
     return lookup_.find(txn_, address, findings);
@@ -49,6 +52,14 @@ class Reader final : public policy::ContactReader {
   }
 
  private:
+  bool is_absent(const policy::CanonicalAddress& address) {
+    if (const auto generation = keeper_.generation(); generation != generation_) {
+      absence_ = keeper_.current();
+      generation_ = generation;
+    }
+    return absence_ && absence_->is_certain(address);
+  }
+
   // A snapshot that is held keeps the pages of every later change from being used again.
   class Rest {
    public:
@@ -65,22 +76,23 @@ class Reader final : public policy::ContactReader {
   Tables tables_;
   Lookup lookup_;
   KeyHasher hasher_;
+  const AbsenceKeeper& keeper_;
+  std::shared_ptr<Absence> absence_;
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<policy::ContactReader>> make_reader(const Env& env, const Tables& tables,
-                                                           const HashKey& key) {
-  auto hasher = KeyHasher::create(key);
-  if (!hasher) return std::unexpected(hasher.error());
-  auto own = hasher->clone();
-  if (!own) return std::unexpected(own.error());
+                                                           const HashKey& key,
+                                                           const AbsenceKeeper& absence) {
+  const KeyHasher hasher(key);
   auto txn = Txn::read(env);
   if (!txn) return std::unexpected(txn.error());
-  auto lookup = Lookup::open(*txn, tables, std::move(*hasher), Lookup::Of::read_transaction);
+  auto lookup = Lookup::open(*txn, tables, hasher, Lookup::Of::read_transaction);
   if (!lookup) return std::unexpected(lookup.error());
   txn->reset();
-  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup), std::move(*own));
+  return std::make_unique<Reader>(std::move(*txn), tables, std::move(*lookup), hasher, absence);
 }
 
 }  // namespace postern::store

@@ -7,6 +7,7 @@ namespace postern::store {
 namespace {
 
 constexpr std::string_view rules_name = "providers";
+constexpr std::string_view changes_name = "providers-changed";
 constexpr std::uint8_t version = 1;
 constexpr std::size_t least_width = 4 + 1;  // of a provider
 constexpr std::size_t longest_domain = policy::max_domain;
@@ -64,7 +65,7 @@ std::vector<ProviderConfig> Rules::extra() const {
   return {providers_.begin() + static_cast<std::ptrdiff_t>(builtin_), providers_.end()};
 }
 
-Result<void> Rules::rekey(Txn& txn, const Tables& tables, KeyHasher& hasher) const {
+Result<void> Rules::rekey(Txn& txn, const Tables& tables, const KeyHasher& hasher) const {
   Rules before;
   if (auto read = before.read(txn, tables); !read) return read;
   auto cursor = Cursor::open(txn, tables.addresses);
@@ -83,10 +84,27 @@ Result<void> Rules::rekey(Txn& txn, const Tables& tables, KeyHasher& hasher) con
       return added;
   }
   if (!more) return std::unexpected(more.error());
+  auto changes = rule_changes(txn, tables);
+  if (!changes) return std::unexpected(changes.error());
+  OctetWriter out;
+  out.u64(*changes + 1);
+  if (auto counted = txn.put(tables.meta, octets_of(changes_name), out.octets()); !counted) {
+    return counted;
+  }
   return txn.put(tables.meta, octets_of(rules_name), octets_of(encoded_));
 }
 
-Result<void> add_folded(Txn& txn, const Tables& tables, KeyHasher& hasher,
+Result<std::uint64_t> rule_changes(const Txn& txn, const Tables& tables) {
+  auto value = txn.get(tables.meta, octets_of(changes_name));
+  if (!value) return std::unexpected(value.error());
+  if (!*value) return 0;
+  OctetReader in(**value);
+  const std::uint64_t changes = in.u64();
+  if (!in.finished()) return std::unexpected(txn.env().damaged("its count of rules"));
+  return changes;
+}
+
+Result<void> add_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                         const std::vector<ProviderConfig>& providers,
                         const policy::CanonicalAddress& address, const ContactKey& key) {
   const std::string folded = policy::folded(address, providers);

@@ -25,7 +25,7 @@ class Rules {
   [[nodiscard]] Result<void> read(const Txn& txn, const Tables& tables);
   // Makes these the store's: every address that is kept gets its folded key anew. A contact whose
   // text was erased keeps the key it had.
-  [[nodiscard]] Result<void> rekey(Txn& txn, const Tables& tables, KeyHasher& hasher) const;
+  [[nodiscard]] Result<void> rekey(Txn& txn, const Tables& tables, const KeyHasher& hasher) const;
 
   [[nodiscard]] const std::vector<ProviderConfig>& providers() const { return providers_; }
   [[nodiscard]] std::vector<ProviderConfig> extra() const;
@@ -38,8 +38,11 @@ class Rules {
   std::size_t builtin_ = 0;  // how many of them came with the program
 };
 
+// How often a store got other rules: with each of them folded keys come and go without an event.
+[[nodiscard]] Result<std::uint64_t> rule_changes(const Txn& txn, const Tables& tables);
+
 // Places the folded key of an address; nothing where no rule applies.
-[[nodiscard]] Result<void> add_folded(Txn& txn, const Tables& tables, KeyHasher& hasher,
+[[nodiscard]] Result<void> add_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                                       const std::vector<ProviderConfig>& providers,
                                       const policy::CanonicalAddress& address,
                                       const ContactKey& key);

@@ -69,7 +69,7 @@ Result<void> settle(const Env& env, const Tables& tables) {
 // The rules in force: those asked for; the store's own where nothing is asked, or nothing may be
 // written.
 Result<Rules> rules_in_force(const Env& env, const Tables& tables, const Options& options,
-                             KeyHasher& hasher) {
+                             const KeyHasher& hasher) {
   Rules stored;
   {
     auto txn = Txn::read(env);
@@ -105,9 +105,8 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
   }
   auto key = key_of(**env, *tables);
   if (!key) return std::unexpected(key.error());
-  auto hasher = KeyHasher::create(*key);
-  if (!hasher) return std::unexpected(hasher.error());
-  auto rules = rules_in_force(**env, *tables, options, *hasher);
+  const KeyHasher hasher(*key);
+  auto rules = rules_in_force(**env, *tables, options, hasher);
   if (!rules) return std::unexpected(rules.error());
   return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{
       .options = options,
@@ -117,18 +116,20 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
       .read_only = options.mode == Mode::read_only,
       .providers = rules->providers(),
       .write_mutex = {},
-      .hasher = std::move(*hasher),
+      .hasher = hasher,
       .rules = *rules,
       .swept_to = {},
       .contexts_swept_to = {},
   })));
 }
 
-Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+  impl_->absence = std::make_unique<AbsenceKeeper>(*impl_->env, impl_->tables, impl_->hasher);
+}
 Store::~Store() = default;
 
 Result<std::unique_ptr<policy::ContactReader>> Store::reader() const {
-  return make_reader(*impl_->env, impl_->tables, impl_->hash_key);
+  return make_reader(*impl_->env, impl_->tables, impl_->hash_key, *impl_->absence);
 }
 
 Result<std::vector<Outcome>> Store::change(std::span<const Change> changes, Time now) {
@@ -181,6 +182,10 @@ Result<Compaction> Store::compact() {
   const std::lock_guard lock(impl_->write_mutex);
   return store::compact(*impl_->env);
 }
+
+bool Store::keep_filter() { return impl_->absence->look(); }
+
+std::shared_ptr<Absence> Store::filter() const { return impl_->absence->current(); }
 
 bool Store::must_reopen() const { return impl_->env->must_reopen(); }
 

@@ -96,6 +96,7 @@ struct VerifySummary {
   std::uint64_t wrong = 0;
 };
 
+class Absence;
 struct Compaction;
 struct KeptMail;
 struct Reactivation;
@@ -118,6 +119,12 @@ class Store {
   // once it is warm (a provider's rule, a quoted subaddress and a found stream's long name cost a
   // string each).
   [[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> reader() const;
+
+  // Readers answer for those who are not in the store from a filter in memory (absence.h), once it
+  // is built: in the background, by this, to be called now and then from one thread. True: it is
+  // there, and current. Never called there is none, and readers ask the store.
+  bool keep_filter();
+  [[nodiscard]] std::shared_ptr<Absence> filter() const;  // null: there is none
 
   // Applies changes in one transaction, in their order, and commits with fsync. All or nothing.
   [[nodiscard]] Result<std::vector<Outcome>> change(std::span<const Change> changes, Time now);

@@ -103,7 +103,7 @@ bool comes_before(const Counted& a, const Counted& b) {
   return a.last->time < b.last->time;
 }
 
-Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, KeyHasher& hasher,
+Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                                      std::span<const policy::Passages> passages) {
   std::vector<Counted> rows;
   for (const policy::Passages& transaction : passages) {

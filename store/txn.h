@@ -18,7 +18,8 @@ using Table = unsigned;
 
 enum class TableKind : std::uint8_t {
   plain,
-  many_fixed,  // several values a key, all of one size, sorted
+  by_hash,     // keys of 16 octets, compared as two words: the order is that of their octets
+  many_fixed,  // the same, several values a key, each of 16 octets, sorted
 };
 
 class Txn {

@@ -20,7 +20,7 @@ class Verifier {
  public:
   Verifier(const Store::Impl& store, KeyHasher hasher,
            const std::function<void(std::string)>& wrong)
-      : store_(store), tables_(store.tables), hasher_(std::move(hasher)), wrong_(wrong) {}
+      : store_(store), tables_(store.tables), hasher_(hasher), wrong_(wrong) {}
 
   Result<VerifySummary> run() {
     for (const Table table : {tables_.contacts, tables_.domains, tables_.digests}) {
@@ -230,9 +230,8 @@ class Verifier {
 }  // namespace
 
 Result<VerifySummary> Store::verify(const std::function<void(std::string)>& wrong) const {
-  auto hasher = KeyHasher::create(impl_->hash_key);
-  if (!hasher) return std::unexpected(hasher.error());
-  return Verifier(*impl_, std::move(*hasher), wrong).run();
+  const KeyHasher hasher(impl_->hash_key);
+  return Verifier(*impl_, hasher, wrong).run();
 }
 
 }  // namespace postern::store

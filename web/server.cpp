@@ -570,15 +570,13 @@ void Server::start() {
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
-void Server::reload(const Config& config) {
+void Server::reload(const Config& config, std::shared_ptr<const SiteSettings> pages) {
   if (config.web != impl_->web || config.admin.address != impl_->admin_address) {
     log::warning("[web] and [admin] change with a restart only; what is in the files is read anew");
   }
   if (!impl_->site) return;
-  auto settings = site_settings(config);
-  if (!settings) log::error(settings.error().text + "; the pages stay as they were");
-  asio::post(impl_->context, [this, settings = std::move(settings)] {
-    if (settings) impl_->site->reload(*settings);
+  asio::post(impl_->context, [this, pages = std::move(pages)]() mutable {
+    impl_->site->reload(std::move(pages));
     if (impl_->certificate) impl_->certificate->reload();
   });
 }

@@ -18,6 +18,8 @@
 
 namespace postern::web {
 
+struct SiteSettings;
+
 class Server {
  public:
   struct Parts {
@@ -40,9 +42,10 @@ class Server {
   // that was passed.
   [[nodiscard]] const std::vector<std::string>& listening() const;
   void start();
-  // From another thread: the new configuration for new requests, and the certificate's files anew.
-  // Addresses stay. What cannot be loaded stays as it was, and the log says so.
-  void reload(const Config& config);
+  // From another thread: the new configuration and its pages for new requests, and the
+  // certificate's files anew. Addresses stay; so does a certificate whose files are unfit now, and
+  // the log says so.
+  void reload(const Config& config, std::shared_ptr<const SiteSettings> pages);
   // Accepts no more, lets requests under way finish within some seconds, ends the thread. Called by
   // the destructor too.
   void stop();

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -128,8 +129,6 @@ def make_table(folder, suppressed=SUPPRESSED):
 
 @contextlib.contextmanager
 def haproxy(folder, sink, certificate=None):
-    import socket
-
     folder.mkdir()
     log = folder / "log"
     config = folder / "haproxy.cfg"

@@ -22,6 +22,12 @@ def build(root):
     return root / "build/release/tests/bench/micro/micro"
 
 
+def stripped(binary, to):
+    """A copy without debug information: valgrind ends at some that clang writes."""
+    subprocess.run(["objcopy", "--strip-debug", binary, to], check=True)
+    return to
+
+
 def names(binary):
     listed = subprocess.run([binary, "--benchmark_list_tests"], capture_output=True, text=True, check=True)
     return listed.stdout.split()
@@ -72,6 +78,7 @@ def compare(options):
     known = set(names(then))
     print(f"{'instructions a turn':34} {options.revision[:14]:>14} {'work tree':>14} {'ratio':>7}", flush=True)
     with temporary_folder() as folder:
+        then, now = (stripped(binary, folder / side) for binary, side in ((then, "then"), (now, "now")))
         for name in names(now):
             if not re.search(options.only, name):
                 continue

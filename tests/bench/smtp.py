@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import workloads
 from measuring import Failure, raise_file_limit, temporary_folder

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include <fmt/format.h>
+#include <openssl/err.h>
 #include <unistd.h>
 
 namespace postern::bench {
@@ -96,6 +97,7 @@ std::ptrdiff_t Channel::read_tls(std::span<char> room) {
   std::size_t total = 0;
   while (total < room.size()) {
     std::size_t count = 0;
+    ERR_clear_error();  // of another connection: SSL_get_error would take it for this one's
     const auto done = SSL_read_ex(tls_.get(), room.data() + total, room.size() - total, &count);
     if (done != 1) {
       const auto error = SSL_get_error(tls_.get(), done);
@@ -168,6 +170,7 @@ bool Channel::send_tls() {
   for (auto* part : {&kept_, &body_, &end_}) {
     while (!part->empty()) {
       std::size_t sent = 0;
+      ERR_clear_error();
       const auto done = SSL_write_ex(tls_.get(), part->data(), part->size(), &sent);
       if (done != 1) {
         const auto error = SSL_get_error(tls_.get(), done);

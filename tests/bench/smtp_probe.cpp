@@ -17,14 +17,15 @@ class Asker {
  public:
   Asker(const Work& work, SSL_CTX* context)
       : channel_(connected(work), context, true, work.delayed_acks) {
-    expect("220");
-    ask("EHLO client.example.com\r\n", "250");
+    greeted_ = expect("220") && channel_.send("EHLO client.example.com\r\n") && expect("250");
   }
 
   void ask(std::string_view command, std::string_view expected) {
-    if (!channel_.send(command)) fail("the connection broke");
-    expect(expected);
+    if (!channel_.send(command) || !expect(expected)) fail("the connection broke");
   }
+
+  // False: it was closed before EHLO was answered.
+  bool greeted() const { return greeted_; }
 
   // Whether the server still holds it: nothing to be read, and no end either.
   bool open() const {
@@ -39,16 +40,18 @@ class Asker {
     return socket;
   }
 
-  void expect(std::string_view expected) {
+  // False: the connection was closed. Ends the program at another reply.
+  bool expect(std::string_view expected) {
     std::size_t count = 0;
     do {
       const auto got = channel_.read(std::span(room_).subspan(count));
-      if (got < 0 || count == room_.size()) fail("the connection was closed");
+      if (got < 0 || count == room_.size()) return false;
       count += static_cast<std::size_t>(got);
     } while (!whole({room_.data(), count}));
     if (!std::string_view(room_.data(), count).starts_with(expected)) {
       fail(fmt::format("an unexpected reply: {:.200}", std::string_view(room_.data(), count)));
     }
+    return true;
   }
 
   static bool whole(std::string_view reply) {
@@ -60,6 +63,7 @@ class Asker {
 
   Channel channel_;
   std::array<char, 2048> room_{};
+  bool greeted_ = false;
 };
 
 Context context_of(const Work& work) { return work.tls ? client_context() : Context(); }
@@ -90,10 +94,16 @@ void measure_latency(const Work& work) {
 void hold_idle(const Work& work) {
   const auto context = context_of(work);
   std::vector<std::unique_ptr<Asker>> held;
-  for (std::size_t count = 0; count < work.idle; ++count) {
-    held.push_back(std::make_unique<Asker>(work, context.get()));
+  std::size_t lost = 0;
+  while (held.size() < work.idle) {
+    auto asker = std::make_unique<Asker>(work, context.get());
+    if (asker->greeted()) {
+      held.push_back(std::move(asker));
+    } else if (++lost > work.idle / 4) {
+      fail("connections are closed before the greeting");
+    }
   }
-  fmt::print("{{\"idle\": {}}}\n", held.size());
+  fmt::print("{{\"idle\": {}, \"lost\": {}}}\n", held.size(), lost);
   std::fflush(stdout);
   char octet = 0;
   while (read(STDIN_FILENO, &octet, 1) > 0) {
@@ -101,6 +111,7 @@ void hold_idle(const Work& work) {
   const auto open = std::ranges::count_if(held, [](const auto& asker) { return asker->open(); });
   if (static_cast<std::size_t>(open) != held.size())
     fail(fmt::format("{} of {} are still open", open, held.size()));
+  for (const auto& asker : held) asker->ask("QUIT\r\n", "221");
 }
 
 }  // namespace postern::bench

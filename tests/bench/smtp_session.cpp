@@ -26,7 +26,10 @@ Session::Session(int socket, SSL_CTX* context, const Work& work, const Text& tex
 bool Session::readable(std::span<char> room) {
   for (;;) {
     const auto count = channel_.read(room);
-    if (count < 0) return broken("the connection was closed");
+    if (count < 0) {
+      lost_ = stage_ == Stage::greeting && rest_.empty();
+      return lost_ || stage_ == Stage::end ? false : broken("the connection was closed");
+    }
     if (count == 0) return true;
     if (!take({room.data(), static_cast<std::size_t>(count)})) return false;
     if (static_cast<std::size_t>(count) < room.size()) return true;
@@ -83,7 +86,10 @@ bool Session::reply(std::string_view line) {
       ++progress_.taken;
       return begin_message();
     case Stage::quit:
-      return line.starts_with("221") ? false : unexpected();
+      stage_ = Stage::end;
+      return line.starts_with("221") || unexpected();
+    case Stage::end:
+      return unexpected();
   }
   return false;
 }
@@ -103,6 +109,7 @@ bool Session::begin_message() {
   out_.append("MAIL FROM:<").append(work_.sender).append(">\r\n");
   for (std::size_t count = 0; count < work_.recipients; ++count)
     append_recipient(out_, work_, progress_);
+  last_ = progress_.next_recipient - 1;
   out_ += "DATA\r\n";
   return channel_.send(out_) || broken("the connection broke");
 }
@@ -111,6 +118,10 @@ bool Session::send_text() {
   stage_ = Stage::text;
   out_.clear();
   if (!work_.message.empty()) {
+    // The same message again would be a retry: each has an identity of its own, by its recipient.
+    out_ =
+        fmt::format("Message-ID: <{}.{}>\r\n", last_,
+                    work_.to.empty() ? "bench@mx.example.net" : work_.to[last_ % work_.to.size()]);
     return channel_.send(out_, work_.message, ".\r\n") || broken("the connection broke");
   }
   const auto number = progress_.begun;

@@ -29,8 +29,8 @@ struct Work {
   std::size_t latency = 0;      // RCPTs one by one, instead
   std::size_t idle = 0;         // connections held open, instead
   std::vector<std::string> to;  // recipients in turn, instead of numbered ones
-  std::string
-      message;  // as it is on the wire, without the final dot, instead of the benchmark's own
+  std::string message;  // as on the wire, without the final dot, instead of our own; a Message-ID
+                        // goes in front
 };
 
 // What the sessions share: the numbers of messages and recipients, and the first thing that went
@@ -40,6 +40,7 @@ struct Progress {
   std::size_t taken = 0;
   std::size_t recipients = 0;  // answered as expected
   std::size_t next_recipient = 0;
+  std::size_t lost = 0;  // connections that were closed before the greeting, and opened again
   std::string error;
 };
 
@@ -49,6 +50,7 @@ void append_recipient(std::string& out, const Work& work, Progress& progress);
 
 // A client's session: EHLO, then messages, each as MAIL, RCPT, ..., DATA in one write and its text
 // in another, then QUIT. Every reply is checked.
+// Whoever answers QUIT closes the connection, and until then the session is not over.
 class Session {
  public:
   Session(int socket, SSL_CTX* context, const Work& work, const Text& text, Progress& progress);
@@ -57,11 +59,13 @@ class Session {
   bool readable(std::span<char> room);
   bool writable() { return channel_.flush() || broken("the connection broke"); }
   bool blocked() const { return channel_.blocked(); }
+  // It was closed before anything was said: no message is lost with it.
+  bool lost() const { return lost_; }
   int socket() const { return channel_.socket(); }
   bool armed = false;  // epoll tells when it is writable
 
  private:
-  enum class Stage { greeting, hello, reset, mail, recipients, data, text, quit };
+  enum class Stage { greeting, hello, reset, mail, recipients, data, text, quit, end };
 
   bool take(std::string_view octets);
   bool reply(std::string_view line);
@@ -78,7 +82,9 @@ class Session {
   std::string out_;
   std::size_t begun_ = 0;     // messages of this connection
   std::size_t answered_ = 0;  // recipients of this message
-  bool reset_ = false;        // the last message was refused: RSET comes first
+  std::size_t last_ = 0;      // recipient of this message
+  bool lost_ = false;
+  bool reset_ = false;  // the last message was refused: RSET comes first
 };
 
 }  // namespace postern::bench

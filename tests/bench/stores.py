@@ -87,10 +87,11 @@ class Bench:
         return float(done.stdout)
 
     def postmap(self, entries):
-        """(seconds, CPU seconds) of an access map, made while nothing else runs."""
+        """(seconds, CPU seconds) of an access map, made while nothing else runs; with Postfix's own bound on its size, which
+        this one passes."""
         access = self.folder / "access"
         (self.folder / "postfix").mkdir(exist_ok=True)
-        (self.folder / "postfix/main.cf").write_text(f"lmdb_map_size = {1 << 30}\ncompatibility_level = 3.6\n")
+        (self.folder / "postfix/main.cf").write_text(f"lmdb_map_size = {1 << 24}\ncompatibility_level = 3.6\n")
         with open(access, "wb") as out:
             subprocess.run(self.helper("access", entries), stdout=out, check=True)
         spent = command(["/usr/sbin/postmap", "-c", self.folder / "postfix", f"lmdb:{access}"], self.log)

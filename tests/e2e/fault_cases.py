@@ -52,6 +52,8 @@ HANDSHAKES = {
 
 # With these the upstream's usual reply arrives whole, or says plainly that nothing was taken.
 USUAL_ARRIVES = {"trickle", "split"}
+# Of these the usual answer arrives once at least, and whatever comes with it is no other.
+SAYS_YES = {"trickle", "split", "glue", "surplus reply"}
 NOTHING_TAKEN = {"refuse", "defer", "421"}
 
 ENVELOPE_STAGES = ("MAIL", "RCPT", "DATA", "header", "body", "END")

@@ -6,7 +6,7 @@ import contextlib
 import re
 
 from fake_upstream import EXTENSIONS, HANG, FakeUpstream
-from fault_cases import CONNECTION_STAGES, FAULTS, HANDSHAKES, NOTHING_TAKEN, USUAL_ARRIVES
+from fault_cases import CONNECTION_STAGES, FAULTS, HANDSHAKES, NOTHING_TAKEN, SAYS_YES, USUAL_ARRIVES
 
 CASE = re.compile(rb"c(\d+)[.@]")
 REPORTED = re.compile(rb"Final-Recipient: rfc822; *(\S+)")
@@ -90,6 +90,8 @@ class Upstream(FakeUpstream):
     def _during(self, connection, octets):
         try:
             super()._during(connection, octets)
+            if getattr(connection, "spoke", False):
+                connection.said_yes = self._case(connection.mail).fault in SAYS_YES
         finally:
             if getattr(connection, "spoke", False):
                 self._case(connection.mail).met.set()
@@ -98,8 +100,8 @@ class Upstream(FakeUpstream):
         try:
             return super()._message(connection, buffer)
         except Exception:
-            # The gate took its early word for the answer, and hung up when there were more of them.
-            if getattr(connection, "spoke", False):
+            # The gate took its early 250 for the answer, and hung up when there were more of them.
+            if getattr(connection, "said_yes", False):
                 self._case(connection.mail).given_up.update(map(person_of, connection.recipients))
             raise
 

@@ -116,6 +116,8 @@ def test_three_failures_end_the_session(new_door, new_submission, trusting):
         assert client.reply().text.startswith("421 4.7.0 ")
         assert client.ended()
     assert count(gate, "refused") == 3
+    gate.process.wait_log(r"warning \S+ sent away after 3 failures to authenticate client=127\.0\.0\.1\n")
+    assert ANNA[0] not in gate.process.log
 
 
 def test_the_connection_of_who_authenticated_is_nobody_elses(new_door, new_submission, trusting):

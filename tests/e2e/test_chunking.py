@@ -129,6 +129,27 @@ def test_a_refusal_comes_behind_the_octets(gate):
         assert [reply.code for reply in client.replies(2)] == [503, 250]
 
 
+@pytest.mark.parametrize("meanwhile", [b"NOOP\r\n", b"BDAT 1\r\nx", b"BDAT 0\r\n"])
+def test_a_message_in_chunks_is_given_up_in_time_whatever_comes_meanwhile(new_gate, upstream, meanwhile):
+    gate = new_gate(upstream.address, more='[timeouts]\ncommand = "2s"\n').start()
+    with Client(gate.address) as client:
+        assert client.envelope([RECIPIENT])[0].code == 250
+        client.send(b"BDAT 12\r\nSubject: x\r\n")
+        assert client.reply().code == 250
+        answers = []
+
+        def hangs_up():
+            client.send(meanwhile)
+            answers.append(client.reply())
+            return answers[-1].code == 421
+
+        wait_until(hangs_up, "the message to be given up")
+        assert len(answers) > 1 and {answer.code for answer in answers[:-1]} == {250}
+        assert answers[-1].text.startswith("421 4.4.2 ") and client.ended()
+    assert upstream.messages == []
+    wait_until(lambda: got_data(upstream).ended, "the upstream is hung up on")
+
+
 @pytest.mark.parametrize("end", ["close", "RSET", "QUIT", "EHLO again"])
 def test_a_message_that_is_given_up_between_chunks_is_none(gate, upstream, end):
     message = letter("half")

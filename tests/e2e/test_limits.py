@@ -51,6 +51,7 @@ def test_connections_of_a_listener(new_limited):
     refused(From(gate.address, "127.0.0.3"), "421 4.3.2 ")
     assert first.deliver(["you@example.com"], letter("first")).code == 250
     assert metric(gate, 'postern_connections_refused_total{limit="listener"}') == 1
+    gate.process.wait_log("warning listener relay: 421 4.3.2 to more than 2 connections, from 127.0.0.3")
     second.close()
     wait_until(lambda: From(gate.address, "127.0.0.3").greeting.code == 220, "a place is free again")
 
@@ -94,6 +95,8 @@ def test_a_flood_from_one_address_disturbs_nobody(new_limited):
     for thread in flooders:
         thread.join(DEADLINE)
     assert len(open_ones) == 10
+    said = "warning listener relay: 421 4.7.0 to more than 10 connections of one address, from 127.0.0.2"
+    assert gate.process.log.count(said) == 1, "the others are counted, and named together"
 
 
 def test_messages_per_minute(new_limited, upstream):
@@ -109,6 +112,8 @@ def test_messages_per_minute(new_limited, upstream):
         assert other.deliver(["you@example.com"], letter("other")).code == 250
     assert len(upstream.messages) == 4
     assert metric(gate, "postern_messages_over_rate_total") == 2
+    said = "warning listener relay: 452 4.7.1 to more than 3 messages a minute, of client=127.0.0.1\n"
+    assert gate.process.log.count(said) == 1
 
 
 def test_recipients_and_errors(new_limited):

@@ -134,7 +134,7 @@ def test_killed_compactions(new_gate, upstream):
     gate.run("verify")
     wait_until(lambda: {rcpt(gate, address) for address in kept} == {550}, "what was acknowledged is in force")
     gate.run("compact")
-    assert sorted(path.name for path in gate.store.iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in gate.store.iterdir()) == ["data.mdb", "lock.mdb", "serve.lock"]
     assert {rcpt(gate, address) for address in kept} == {550}
 
 

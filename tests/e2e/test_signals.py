@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from fake_upstream import HANG
-from processes import wait_until
+from processes import POSTERN, Process, wait_until
 from smtp_client import Client, Closed, letter
 
 
@@ -112,7 +112,7 @@ def test_reload(new_gate, upstream):
     start = len(gate.process.log)
     gate.config.write_text(gate.config.read_text() + "\nwrong = 1\n")
     gate.process.signal(signal.SIGHUP)
-    gate.process.wait_log(r"postern\.toml:\d+: .*wrong", start)
+    gate.process.wait_log(r"Z error .*postern\.toml:\d+: .*wrong", start)
     assert code() == 550
     assert gate.terminate() == 0
 
@@ -142,3 +142,21 @@ def test_draining_takes_no_new_message_from_a_client_that_pipelines(gate, upstre
         assert client.ended()
     assert gate.process.wait() == 0
     assert len(upstream.messages) == 1
+
+
+def test_a_second_gate_on_the_same_store_does_not_start(gate):
+    def second():
+        return Process([POSTERN, "serve", "--config", gate.config], cwd=gate.directory)
+
+    process = second()
+    assert process.wait() == 3
+    pid = gate.process.process.pid
+    assert f"error the store {gate.store} is served already, by process {pid}: " in process.log
+    assert f"store {gate.store}: open" not in process.log, "it did not touch the store"
+    gate.run("block", "someone@example.com")
+    with Client(gate.address) as client:
+        assert client.envelope(["someone@example.com"])[0].code == 550
+    gate.process.kill()
+    process = second()
+    process.listening("relay")
+    assert process.terminate() == 0

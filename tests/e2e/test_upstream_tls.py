@@ -148,3 +148,25 @@ def test_a_name_s_address_is_told(new_gate):
     deferred(gate)
     gate.process.wait_log(rf"upstream: 127\.0\.0\.1:{server.address[1]}: Connection refused")
     server.stop()
+
+
+def test_warnings_say_which_of_several_upstreams_and_come_once_for_all_threads(new_gate):
+    first, second = FakeUpstream(), FakeUpstream()
+    for server in (first, second):
+        server.pause()
+    route = f'[[route]]\nsender = ["*@sales.example"]\naddress = "{text_of(second.address)}"\n'
+    gate = new_gate(first.address, more=route)
+    gate.config.write_text("threads = 2\n" + gate.config.read_text())
+    gate.start()
+    for sender, server in (("me@example.org", first), ("me@sales.example", second)):
+        with Client(gate.address) as client:
+            assert client.envelope(["you@example.com"], sender)[0].code == 451
+        gate.process.wait_log(rf"warning \S+ upstream 127\.0\.0\.1:{server.address[1]}: Connection refused")
+    for server in (first, second):
+        assert gate.process.log.count(f"warning upstream {text_of(server.address)}: Connection refused") == 1
+        server.stop()
+
+
+def test_an_upstream_without_auth_is_said_before_anybody_asks(new_gate, upstream):
+    gate = new_gate(upstream.address, listener='auth = "passthrough"').start()
+    gate.process.wait_log(rf"warning upstream {text_of(upstream.address)} offers no AUTH: clients of listener relay ")

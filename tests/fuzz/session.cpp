@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "memory_stream.h"
 #include "session_oracle.h"
+#include "session_parts.h"
 #include "session_upstream.h"
 
 #include <array>
@@ -41,25 +42,13 @@ constexpr std::uint8_t upstream_unknown = 4;
 constexpr char wait_here = 0x1e;
 constexpr char cut_here = 0x1f;
 
-void rethrow(const std::exception_ptr& failure) {
-  if (failure) std::rethrow_exception(failure);
-}
-
 // Whose local part begins with "gone" has unsubscribed.
 class Contacts final : public policy::ContactReader {
  public:
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
     if (!address.text.starts_with("gone")) return {};
-    auto& found = findings.add(policy::Findings::Found::Form::mailbox);
-    found.contact.holds = {{.id = {},
-                            .kind = policy::HoldKind::unsubscribed,
-                            .scope = {.kind = policy::Scope::Kind::all, .stream = {}},
-                            .date = *parse_time("2026-03-01"),
-                            .until = {},
-                            .event = {}}};
-    found.contact.lifts.clear();
-    found.contact.consents.clear();
+    test::add_hold(findings, policy::HoldKind::unsubscribed, policy::Scope::Kind::all);
     return {};
   }
   Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
@@ -103,14 +92,6 @@ std::shared_ptr<const proxy::SessionSettings> settings() {
   return made;
 }
 
-policy::LinkKeys link_keys() {
-  policy::LinkKey key{.id = 1};
-  key.secret.fill(7);
-  return *policy::LinkKeys::create({key});
-}
-
-Time fixed_clock() { return *parse_time("2026-03-02T12:00:00Z"); }
-
 class Scene {
  public:
   Scene(std::uint8_t flags, std::size_t write_limit, std::size_t chunk, std::string_view upstream)
@@ -126,12 +107,12 @@ class Scene {
       made->links_url = "https://unsub.example";
       return made;
     }();
-    static const auto keys = std::make_shared<const policy::LinkKeys>(link_keys());
+    static const auto keys = std::make_shared<const policy::LinkKeys>(test::link_keys());
     static const proxy::LinkKeySource source = [] { return keys; };
     const auto executor = context_.get_executor();
     proxy::Routes routes;
     routes.add({}, executor, {.connections = 4, .idle_close = {}}, [this]() { return connect(); });
-    if ((flags_ & upstream_unknown) == 0) learn(routes.last());
+    if ((flags_ & upstream_unknown) == 0) test::learn(context_, routes.last());
     std::array<char, 4096> buffer{};
     to_gate_ = std::make_shared<Pipe>(executor);
     from_gate_ = std::make_shared<Pipe>(executor);
@@ -144,12 +125,12 @@ class Scene {
                             .routes = routes,
                             .contacts = contacts,
                             .findings = findings,
-                            .clock = &fixed_clock,
+                            .clock = &test::fixed_clock,
                             .link_keys = &source},
                            (flags_ & with_links) != 0 ? linked : plain);
     bool ended = false;
     asio::co_spawn(context_, session.run(), [&ended](const std::exception_ptr& failure) {
-      rethrow(failure);
+      test::rethrow(failure);
       ended = true;
     });
     run();
@@ -184,24 +165,9 @@ class Scene {
     const auto executor = context_.get_executor();
     auto there = std::make_shared<Pipe>(executor);
     auto back = std::make_shared<Pipe>(executor);
-    asio::co_spawn(context_, upstream_.serve(there, back), rethrow);
-    auto made = std::make_unique<proxy::Upstream>(
-        std::make_unique<MemoryStream>(back, there, write_limit_), TimeoutConfig{});
-    if (auto opened = co_await made->open({.hostname = "gate.example"}); !opened) {
-      co_return std::unexpected(std::move(opened).error());
-    }
-    co_return made;
-  }
-
-  void learn(proxy::Pool& pool) {
-    asio::co_spawn(
-        context_,
-        [](proxy::Pool& learning) -> awaitable<void> {
-          auto lease = co_await learning.acquire(nullptr);
-          if (lease) lease->give_back();
-        }(pool),
-        rethrow);
-    context_.poll();
+    asio::co_spawn(context_, upstream_.serve(there, back), test::rethrow);
+    co_return co_await test::open_upstream(
+        std::make_unique<MemoryStream>(back, there, write_limit_));
   }
 
   void send(std::string_view client) {

@@ -6,12 +6,14 @@
 #include "store/store.h"
 
 #include <benchmark/benchmark.h>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace postern {
@@ -38,7 +40,7 @@ BENCHMARK(canonical_form)->Apply(bench::as_told);
 
 void hash(benchmark::State& state) {
   const auto addresses = bench::made(0, many, canonical);
-  auto hasher = store::KeyHasher::create({}).value();
+  const store::KeyHasher hasher({});
   std::uint32_t next = 0;
   for ([[maybe_unused]] auto turn : state) {
     benchmark::DoNotOptimize(hasher(addresses[next++ % many].text));
@@ -86,6 +88,9 @@ class Contacts {
 
 void look_up(benchmark::State& state, std::uint32_t first) {
   Contacts contacts;
+  while (!contacts.store().keep_filter()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
   const auto reader = contacts.store().reader().value();
   const auto addresses = bench::made(first, held, canonical);
   policy::Findings findings;

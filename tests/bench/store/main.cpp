@@ -21,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -113,6 +114,10 @@ int find(const Question& question) {
   auto store = store::Store::open(
       {.path = question.store, .mode = store::Mode::read_write, .providers = {}});
   must(store.has_value(), "the store does not open");
+  // As long as a gate's would take.
+  while (question.warm && !(*store)->keep_filter()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
   auto reader = (*store)->reader();
   must(reader.has_value(), "no reader");
   policy::Findings findings;
@@ -145,7 +150,7 @@ int get(const Question& question) {
   store::HashKey hash_key{};
   must(::mdb_get(txn, meta, &key, &value) == 0 && value.mv_size == hash_key.size(), "no hash key");
   std::copy_n(static_cast<const std::uint8_t*>(value.mv_data), hash_key.size(), hash_key.begin());
-  auto hasher = store::KeyHasher::create(hash_key).value();
+  const store::KeyHasher hasher(hash_key);
   std::vector<store::ContactKey> keys;
   for (const auto& asked : addresses(question)) keys.push_back(hasher(asked.text));
   const double ns = timed(question, keys.size(), [&](std::size_t i) {

@@ -246,3 +246,12 @@ TEST_CASE("config: hostile files are bounded") {
   // Nothing of the file gets onto a terminal as it is.
   CHECK(problems_of("\"\\u001b[31m\" = 1", "f") == "f:1: \\x1b[31m: unknown key\n");
 }
+
+TEST_CASE("config: a listener without a name has its role's") {
+  const auto config = parse_config(
+      "[[listener]]\naddress = \"127.0.0.1:2525\"\n"
+      "[[listener]]\naddress = \"127.0.0.1:2526\"\nrole = \"policy\"\n");
+  REQUIRE(config);
+  CHECK(config->listeners.at(0).name == "relay");
+  CHECK(config->listeners.at(1).name == "policy");
+}

@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/log_batch.h"
+
 #include <array>
 #include <cstdio>
 #include <fcntl.h>
@@ -66,4 +68,41 @@ TEST_CASE("log: the level changes while running") {
   CHECK(log::enabled(log::Level::debug));
   CHECK(captured([] { log::debug("x"); }).find(" debug x\n") != std::string::npos);
   log::set_level(log::Level::info);
+}
+
+TEST_CASE("log: a batch is written whole, and a warning brings what came before it") {
+  log::start(log::Level::info);
+  int asked = 0;
+  log::Batch batch([&] { ++asked; });
+  CHECK(captured([] {
+          log::info("one");
+          log::debug("unseen");
+          log::info("two");
+        }).empty());
+  CHECK(asked == 1);
+  const std::string text = captured([&] { batch.flush(); });
+  CHECK(text.contains("Z info one\n"));
+  CHECK(text.ends_with("Z info two\n"));
+  const std::string warned = captured([] {
+    log::info("three");
+    log::warning("four");
+  });
+  CHECK(warned.find("info three\n") < warned.find("warning four\n"));
+  CHECK(asked == 2);
+  CHECK(captured([&] { batch.flush(); }).empty());
+}
+
+TEST_CASE("log: a batch that grows large, or ends, is written") {
+  log::start(log::Level::info);
+  CHECK(captured([] {
+          const log::Batch batch([] {});
+          log::info("last words");
+        }).ends_with("last words\n"));
+  log::Batch batch([] {});
+  // More than is kept, and less than a pipe takes.
+  const std::string line(1'000, 'x');
+  CHECK(captured([&] {
+          for (int i = 0; i < 60; ++i) log::info(line);
+        }).empty());
+  CHECK(captured([&] { batch.flush(); }).size() > 60'000);
 }

@@ -72,3 +72,27 @@ TEST_CASE("key pair: from systemd's credentials") {
   REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
   CHECK(certs::resolve_credential("/etc/cert.pem") == "/etc/cert.pem");
 }
+
+TEST_CASE("key pair: dates that are odd") {
+  using std::chrono::hours;
+  const Pair pair("dates", "-days 30");
+  const auto loaded = *certs::KeyPair::load(pair.files());
+  const auto begins = loaded->begins();
+  const auto expires = loaded->expires();
+  CHECK(loaded->odd_dates(begins - hours{1}) == "is not valid before " + format_time(begins));
+  CHECK(loaded->odd_dates(begins) == std::nullopt);
+  CHECK(loaded->odd_dates(expires - hours{24 * 8}) == std::nullopt);
+  CHECK(loaded->odd_dates(expires - hours{24 * 6}) == "expires on " + format_time(expires));
+  CHECK(loaded->odd_dates(expires + hours{1}) == "expired on " + format_time(expires));
+}
+
+TEST_CASE("key pair: whether it is the same certificate") {
+  const Pair one("one");
+  const Pair two("two");
+  const auto first = *certs::KeyPair::load(one.files());
+  CHECK(first->same_as(**certs::KeyPair::load(one.files())));
+  CHECK_FALSE(first->same_as(**certs::KeyPair::load(two.files())));
+  // With a chain, it is shown differently.
+  std::ofstream(one.certificate(), std::ios::app) << std::ifstream(two.certificate()).rdbuf();
+  CHECK_FALSE(first->same_as(**certs::KeyPair::load(one.files())));
+}

@@ -1,5 +1,6 @@
 #include "certs/server_certificates.h"
 
+#include "../captured_log.h"
 #include "pair.h"
 
 #include <fstream>
@@ -35,6 +36,31 @@ TEST_CASE("server certificates: loaded, and loaded anew when their files change"
   pair.make("three");
   (*certificates)->reload();
   CHECK(subject(**certificates) == "/CN=three");
+}
+
+TEST_CASE("server certificates: what was loaded anew is said by its file, and what is not is not") {
+  const Pair one("one");
+  const Pair two("two");
+  const auto certificates = certs::ServerCertificates::load({one.files(), two.files()});
+  REQUIRE(certificates);
+  const auto first = (*certificates)->context();
+  CHECK_FALSE(captured_log([&] { (*certificates)->reload(); }).contains("loaded anew"));
+  CHECK((*certificates)->context() == first);
+  two.make("newer");
+  const auto said = captured_log([&] { (*certificates)->reload(); });
+  CHECK(said.contains("certificate " + two.certificate().string() + " loaded anew"));
+  CHECK_FALSE(said.contains(one.certificate().string() + " loaded anew"));
+}
+
+TEST_CASE("server certificates: dates that are odd are warned of, at the start and at a reload") {
+  const Pair pair("one");  // of one day
+  std::unique_ptr<certs::ServerCertificates> certificates;
+  const auto warning = "warning certificate " + pair.certificate().string() + " expires on ";
+  CHECK(captured_log([&] {
+          certificates = *certs::ServerCertificates::load({pair.files()});
+        }).contains(warning));
+  CHECK(captured_log([&] { certificates->reload(); }).contains(warning));
+  CHECK_FALSE(captured_log([&] { certificates->look(); }).contains(warning));
 }
 
 TEST_CASE("server certificates: a broken new pair leaves the old one in use, the others change") {

@@ -1,3 +1,4 @@
+#include "../certs/pair.h"
 #include "program.h"
 
 TEST_CASE("check-config: problems are its result") {
@@ -48,4 +49,17 @@ TEST_CASE(
   CHECK_FALSE(has(said("gate.example.org", listener), "example.com"));
   CHECK(has(said("gate.example.com", listener), "as in bounce.example.com"));
   CHECK(has(said("example.com", listener), "as in bounce.example.com"));
+}
+
+TEST_CASE("check-config: a certificate that expires soon") {
+  const Folder folder;
+  const postern::test::Pair pair("soon");  // of one day
+  const auto config = folder.write(
+      "tls.toml", "[store]\npath = \"" + folder.file("store") +
+                      "\"\n[[listener]]\ntls = \"starttls\"\ncertificate = \"" +
+                      pair.certificate().string() + "\"\nkey = \"" + pair.key().string() + "\"\n");
+  const auto ran = postern_run({"check-config", "--config", config});
+  CHECK(ran.status == 0);
+  CHECK(has(ran.out, config + ": warning: listener relay: certificate " +
+                         pair.certificate().string() + " expires on 2"));
 }

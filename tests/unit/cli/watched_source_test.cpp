@@ -1,6 +1,6 @@
 #include "cli/watched_source.h"
 
-#include "captured_log.h"
+#include "../captured_log.h"
 #include "program.h"
 
 #include <iterator>

@@ -198,6 +198,7 @@ TEST_CASE("what a request comes to") {
       {request("gone"), unreadable, "no domain: nobody knows who that will be"},
       {request("gone@"), unreadable, "no domain"},
       {request("gone@exa mple.com"), unreadable, "no domain"},
+      {request("@example.com"), dunno, "the empty local part of that domain: nobody's so far"},
   };
   for (const auto& [text, answer, why] : cases) {
     CAPTURE(why);

@@ -30,6 +30,8 @@
 //   @ recipients 3                      the limit of a transaction;  @ errors 3   of bad commands
 //   @ size 100                          octets of a message;  @ per-minute 2   messages
 //   @ normalize                         a bare LF ends a line of a message
+//   @ no-patience                       the time for commands is over at once (the pipes of a
+//   script have no deadlines, a message in chunks has one)
 //   -> LINE      the client sends it, with CRLF; lines that follow each other go out together
 //   ~> 'OCTETS'  the client sends just these (\r \n \0 \\ \')
 //   -| close     the client hangs up
@@ -72,6 +74,8 @@ struct Script {
   std::vector<std::string> told;
   std::vector<std::string> refused;
   [[nodiscard]] bool has(std::string_view setting) const;
+  // What follows that setting's name, where it is there.
+  [[nodiscard]] std::string argument(std::string_view setting, std::string otherwise) const;
 };
 
 // Throws std::runtime_error naming file and line: a bad script is a bad test.

@@ -132,13 +132,13 @@ Config config_before(const TakingUpstream& upstream) {
 struct Running {
   Running(const Config& config, Config reloaded) {
     reloaded.hostname = "reloaded.example";
-    auto created =
-        proxy::Server::create(config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
-                                       .reload = [this, reloaded]() -> std::optional<Config> {
-                                         ++reloads;
-                                         return reloaded;
-                                       },
-                                       .every_second = [](auto) {}});
+    auto created = proxy::Server::create(
+        config, {.reader = [] { return std::make_unique<EmptyContacts>(); },
+                 .reload = [this, reloaded]() -> std::optional<proxy::Server::Reload> {
+                   ++reloads;
+                   return proxy::Server::Reload{.config = reloaded, .apply = [this] { ++applied; }};
+                 },
+                 .every_second = [](auto) {}});
     REQUIRE(created.has_value());
     server = *std::move(created);
     thread = std::thread([this] { server->run(); });
@@ -162,6 +162,7 @@ struct Running {
 
   mutable asio::io_context context;
   std::atomic<int> reloads = 0;
+  std::atomic<int> applied = 0;
   std::unique_ptr<proxy::Server> server;
   std::thread thread;
 };
@@ -218,8 +219,31 @@ TEST_CASE("server: SIGHUP changes new sessions, not those that are open") {
   }
   CHECK(seen.starts_with("220 reloaded.example"));
   CHECK(running.reloads == 1);
+  CHECK(running.applied == 1);
   CHECK(before.ask("HELO client") == "250 " + greeting.substr(4, greeting.find(' ', 4) - 4));
   CHECK(send_one(before));
+}
+
+TEST_CASE("server: a reload of which something cannot be used comes to nothing") {
+  TakingUpstream upstream;
+  const auto config = config_before(upstream);
+  auto without_authorities = config;
+  without_authorities.upstream.tls = UpstreamConfig::Tls::verify;
+  without_authorities.upstream.ca = "/nowhere/ca.pem";
+  auto without_certificate = config;
+  without_certificate.listeners.front().tls = ListenerConfig::Tls::starttls;
+  without_certificate.listeners.front().certificates = {{"/nowhere/cert.pem", "/nowhere/key.pem"}};
+  for (const auto& broken : {without_authorities, without_certificate}) {
+    const Running running(config, broken);
+    // The second begins when the first is over.
+    for (int wanted = 1; wanted <= 2; ++wanted) {
+      ::kill(::getpid(), SIGHUP);
+      while (running.reloads < wanted) std::this_thread::yield();
+    }
+    auto peer = running.connect();
+    CHECK_FALSE(peer.line().starts_with("220 reloaded.example"));
+    CHECK(running.applied == 0);
+  }
 }
 
 TEST_CASE("server: draining lets a message finish and sends the others away") {

@@ -503,8 +503,8 @@ TEST_CASE("verify names what does not agree") {
        }},
       {"not found by its other spellings",
        [&](Txn& txn, const Tables& tables, const ContactKey& key, const EventKey&) {
-         auto hasher = KeyHasher::create(*hash_key(txn, tables));
-         return txn.remove(tables.folded, (*hasher)("jane@gmail.com"), key);
+         const KeyHasher hasher(*hash_key(txn, tables));
+         return txn.remove(tables.folded, hasher("jane@gmail.com"), key);
        }},
       {"its address is another's",
        [&](Txn& txn, const Tables& tables, const ContactKey& key, const EventKey&) {
@@ -534,10 +534,10 @@ TEST_CASE("verify names what does not agree") {
       REQUIRE(txn);
       const auto tables = open_tables(*txn, false);
       REQUIRE(tables);
-      auto hasher = KeyHasher::create(*hash_key(*txn, *tables));
+      const KeyHasher hasher(*hash_key(*txn, *tables));
       const auto ours = numbering(*txn, *tables);
-      REQUIRE(damage(*txn, *tables, (*hasher)("jane@gmail.com"),
-                     event_key({ours->origin, ours->last})));
+      REQUIRE(
+          damage(*txn, *tables, hasher("jane@gmail.com"), event_key({ours->origin, ours->last})));
       REQUIRE(txn->commit());
     }
     const auto store = open(directory.path(), Mode::read_only);

@@ -127,10 +127,9 @@ TEST_CASE("a folded key's value of another size is damage, not a contact") {
     auto tables = open_tables(*txn, false);
     REQUIRE(tables);
     key = *hash_key(*txn, *tables);
-    auto hasher = KeyHasher::create(key);
-    REQUIRE(hasher);
+    const KeyHasher hasher(key);
     const auto form = policy::folded(contact("foo@gmail.com"), policy::builtin_providers());
-    REQUIRE(txn->add(tables->folded, (*hasher)(form), octets_of("short")));
+    REQUIRE(txn->add(tables->folded, hasher(form), octets_of("short")));
     REQUIRE(txn->commit());
   }
   const auto store = open(directory.path(), Mode::read_only);
@@ -315,9 +314,8 @@ TEST_CASE("notes are read by event, and a damaged record is an error") {
     REQUIRE(tables);
     auto key = hash_key(*txn, *tables);
     REQUIRE(key);
-    auto hasher = KeyHasher::create(*key);
-    REQUIRE(hasher);
-    REQUIRE(txn->put(tables->contacts, (*hasher)("a@example.com"), octets_of("\x01nonsense")));
+    const KeyHasher hasher(*key);
+    REQUIRE(txn->put(tables->contacts, hasher("a@example.com"), octets_of("\x01nonsense")));
     REQUIRE(txn->commit());
   }
   const auto store = open(directory.path(), Mode::read_write);

@@ -1,6 +1,7 @@
 #include "web/server.h"
 
 #include "fake_store.h"
+#include "web/site.h"
 
 #include <atomic>
 #include <chrono>
@@ -118,7 +119,7 @@ TEST_CASE("server: many at a time, while it is reloaded, until it is stopped") {
     }
     for (int i = 0; i < 10; ++i) {
       served.config.unsubscribe.brand = "Brand " + std::to_string(i);
-      served.server->reload(served.config);
+      served.server->reload(served.config, *web::site_settings(served.config));
     }
   }
   CHECK(good == 160);
