@@ -291,9 +291,10 @@ awaitable<Copies::Answer> Copies::transact(Lease& lease, const Plan& plan, Octet
     if (is_data ? reply.code != 354 : !reply.accepts()) bad = &reply;
   }
   if (bad != nullptr) {
-    // It waits for data of nobody: closing ends that without a message.
-    open || !is_final(*bad) ? lease.drop() : lease.give_back_open();
     const bool good = is_final(*bad) && !bad->accepts();
+    // It waits for data of nobody: closing ends that without a message. Nor is one used again whose
+    // answer was none.
+    open || !good ? lease.drop() : lease.give_back_open();
     co_return Answer{
         .reply = good ? *bad : lost(), .answered = good, .to_recipient = good && to_recipient};
   }

@@ -145,6 +145,8 @@ void Pool::closed_one() {
   --open_;
   if (home_ != nullptr) home_->closed_one();
   wake_one();
+  // Nobody's turn will come.
+  while (is_lost() && !waiting_.empty()) wake_one();
 }
 
 void Pool::wake_one() {

@@ -120,9 +120,7 @@ class Case:
 
     def loses_login(self):
         """The connection on which the client authenticated cannot be used again."""
-        # The gate keeps one on which DATA of a copy was answered with 250: that copy is deferred, and RSET goes first.
-        keeps = self.split and (self.stage, self.fault) == ("DATA", "another code")
-        return (self.door == "login" and self.who == "upstream" and self.stage in ENVELOPE_STAGES and not keeps
+        return (self.door == "login" and self.who == "upstream" and self.stage in ENVELOPE_STAGES
                 and self.fault not in {"refuse", "defer", *USUAL_ARRIVES})
 
     def bars_tls(self):

@@ -31,8 +31,7 @@ from fault_upstream import LOGIN, Upstream
 from processes import DEADLINE, wait_until
 from smtp_client import Client
 
-# Behind the address of the upstream. `pool` is short for the copies of who authenticated: where that connection is lost,
-# those that wait for it are not all woken (Pool::closed_one() wakes one), and the client waits that long for its 421.
+# Behind the address of the upstream.
 MORE = """\
 idle_close = "10s"
 
@@ -61,7 +60,6 @@ rcpt = "3s"
 data = "3s"
 data_end = "5s"
 handshake = "3s"
-pool = "3s"
 auth_failure = "1ms"
 """
 # Nobody is trusted, and every session has its own connection.
