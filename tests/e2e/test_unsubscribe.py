@@ -326,9 +326,11 @@ def test_a_retry_of_one_who_had_it_doubles_nothing(marketing, upstream, restart)
             reply = client.deliver([left], letter("spring"))
             assert reply.code == 250, reply
         assert moody.taken == expected
-    with Client(marketing.address) as client:
-        assert client.deliver(["a@example.com"], letter("summer")).code == 250
-    assert moody.taken == ["a@example.com", "b@example.com", "a@example.com"]
+    # Other mail flows, and so does the same once more: nobody left it out of account that it was delivered.
+    for subject in ("summer", "spring", "spring"):
+        with Client(marketing.address) as client:
+            assert client.deliver(["a@example.com"], letter(subject)).code == 250
+    assert moody.taken == ["a@example.com", "b@example.com", *["a@example.com"] * 3]
 
 
 def test_a_retry_in_one_batch_of_which_one_is_left_doubles_nothing(marketing, upstream):
