@@ -65,10 +65,10 @@ bool ServingLock::is_of_the_folder() const {
          mine.st_ino == there.st_ino;
 }
 
-// A folder that is missing is one that is being replaced: it is not made here.
+// Where no store is, nothing is made: it is being replaced, or a volume is not mounted.
 void ServingLock::look() {
   std::error_code none;
-  if (is_of_the_folder() || !std::filesystem::is_directory(store_, none)) return;
+  if (is_of_the_folder() || !std::filesystem::exists(store::data_file(store_), none)) return;
   const auto taken = take();
   if (!taken && !told_) log::error(taken.error().text);
   told_ = !taken;

@@ -51,9 +51,9 @@ class Ledger {
   [[nodiscard]] virtual Result<void> note(std::vector<CopyKey> copies, Time until,
                                           std::function<void(Result<void>)> done) = 0;
 
-  // The client read our answer, or is gone: what is on record of these copies stays until `until`,
-  // in the past: goes. taken() knows at once. Nobody waits for it; lost in a crash, they stay as
-  // they were noted.
+  // The client read our answer, or is gone: what is on record of these copies stays until `until`
+  // at the latest; in the past: goes. taken() knows at once. Nobody waits for it; lost in a crash,
+  // they stay as they were noted.
   virtual void keep_until(std::vector<CopyKey> copies, Time until) = 0;
 
   // Until when any copy at all is on record, or may be; not after `now`: none is. Reads all of it.

@@ -520,11 +520,9 @@ awaitable<Reply> Session::send_copies(Message& message) {
                                  dialogue_.transaction()->reverse_path, reply, at_rcpt);
   }
   if (outcome.reply.positive()) {
-    // On record for a 250 that is not read are several copies, and only once: the next message that
-    // is the same is one that somebody wants sent.
-    const bool settled = outcome.sent == 0 || outcome.on_record.size() == 1;
     on_record_ = std::move(outcome.on_record);
-    if (settled) release_copies({});
+    // As with a message that flows through, the next one that is the same is one to be sent.
+    if (on_record_.size() == 1 && outcome.sent == 1) release_copies({});
   } else {
     const bool partial = outcome.sent + outcome.sent_before > 0;
     end_pairs(partial ? context_.clock() + policy::longest_on_record : Time{});

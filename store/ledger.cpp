@@ -44,14 +44,18 @@ Result<bool> is_taken(const Txn& txn, Table ledger, const Row& row, Time now) {
 Result<void> apply(Txn& txn, Table ledger, const Row& row, const Store::CopyChange& change,
                    Time now) {
   if (change.until <= now) return txn.remove(ledger, row);
+  Time until = change.until;
   if (!change.taken) {
     auto there = txn.get(ledger, row);
     if (!there) return std::unexpected(there.error());
     if (!*there) return {};
+    auto before = until_of(txn, **there);
+    if (!before) return std::unexpected(before.error());
+    until = std::min(until, *before);
   }
   OctetWriter out;
   out.u8(version);
-  out.i64(change.until.time_since_epoch().count());
+  out.i64(until.time_since_epoch().count());
   return txn.put(ledger, row, out.octets());
 }
 

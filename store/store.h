@@ -189,7 +189,7 @@ class Store {
   struct CopyChange {
     policy::CopyKey copy;
     Time until{};       // not later than `now`: the row goes
-    bool taken = true;  // false: changes a row that is there, and makes none
+    bool taken = true;  // false: makes no row, and prolongs none
   };
   // In their order, in one commit with fsync. Expired rows go, some with each call.
   [[nodiscard]] Result<void> keep_copies(std::span<const CopyChange> changes, Time now);

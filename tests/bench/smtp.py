@@ -22,15 +22,28 @@ def say(text):
 
 
 def run_all(options, bench, chosen, setup):
-    """{workload's name: {contender's name: Series}}"""
-    results = {}
+    """({workload's name: {contender's name: Series}}, what could not be measured)"""
+    results, failed = {}, []
     for name in dict.fromkeys(workload.setup for workload in chosen):
         with setup(name) as running:
             for workload in (workload for workload in chosen if workload.setup == name):
                 began = time.monotonic()
-                results[workload.name] = measure(bench.tools, workload, running, options.rounds, bench.folder)
+                try:
+                    results[workload.name] = measure(bench.tools, workload, running, options.rounds, bench.folder)
+                except Failure as failure:
+                    failed.append(f"{workload.name}: {failure}")
+                    # What is left of it may still be under way there.
+                    break
                 say(f"bench: {workload.name} in {time.monotonic() - began:.0f} s")
-    return results
+    return results, failed
+
+
+def conclude(options, text, results, failed):
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(results), indent=1) + "\n")
+    if failed:
+        raise Failure("not measured, nor what came behind it with the same contenders:\n" + "\n".join(failed))
 
 
 def as_json(results):
@@ -50,14 +63,9 @@ def run(options):
     raise_file_limit(MOST_FILES)
     with temporary_folder() as folder:
         bench = Bench(options, folder)
-        results = run_all(options, bench, chosen, bench.setup)
-    print(table(chosen, results, options.rounds))
-    write_json(options, results)
-
-
-def write_json(options, results):
-    if options.json:
-        options.json.write_text(json.dumps(as_json(results), indent=1) + "\n")
+        results, failed = run_all(options, bench, chosen, bench.setup)
+    chosen = [workload for workload in chosen if workload.name in results]
+    conclude(options, table(chosen, results, options.rounds), results, failed)
 
 
 def build(revision):
@@ -88,6 +96,6 @@ def compare(options):
     chosen = [workload.against("old") for workload in chosen]
     with temporary_folder() as folder:
         bench = Bench(options, folder)
-        results = run_all(options, bench, chosen, bench.compared(old))
-    print(compared_table(commit, chosen, results, options.rounds))
-    write_json(options, results)
+        results, failed = run_all(options, bench, chosen, bench.compared(old))
+    chosen = [workload for workload in chosen if workload.name in results]
+    conclude(options, compared_table(commit, chosen, results, options.rounds), results, failed)

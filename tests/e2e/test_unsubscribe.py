@@ -326,10 +326,10 @@ def test_a_retry_of_one_who_had_it_doubles_nothing(marketing, upstream, restart)
             reply = client.deliver([left], letter("spring"))
             assert reply.code == 250, reply
         assert moody.taken == expected
-    # Other mail flows, and so does the same once more: nobody left it out of account that it was delivered.
-    for subject in ("summer", "spring", "spring"):
+    # Other mail flows, however often it is the same, and whether or not its 250 is read.
+    for _ in range(3):
         with Client(marketing.address) as client:
-            assert client.deliver(["a@example.com"], letter(subject)).code == 250
+            assert client.deliver(["a@example.com"], letter("summer")).code == 250
     assert moody.taken == ["a@example.com", "b@example.com", *["a@example.com"] * 3]
 
 

@@ -39,6 +39,9 @@ TEST_CASE("serving lock: it goes with the name, where another folder is put in i
   CHECK_FALSE(std::filesystem::exists(store));
   std::filesystem::create_directory(store);
   serving.look();
+  CHECK(std::filesystem::is_empty(store));
+  CHECK(postern_run({"import", "--store", store, "-"}).status == 0);
+  serving.look();
   const auto taken = ServingLock(store).take();
   REQUIRE_FALSE(taken);
   CHECK(taken.error().code == Errc::busy);

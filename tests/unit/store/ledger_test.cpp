@@ -90,6 +90,19 @@ TEST_CASE("ledger: settled rows go, or stay for as long as is said; none is made
   CHECK(taken(*store, {copy(5)}, day(1)) == 0);
 }
 
+TEST_CASE("ledger: what is said of a copy later prolongs nothing") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  CHECK(*store->last_copy_until() < day(0));
+  keep(*store, {copy(1)}, day(7), day(0));
+  keep(*store, {copy(2)}, day(1), day(0));
+  keep(*store, copies(1, 3), day(3), day(0), false);
+  CHECK(taken(*store, {copy(1)}, day(2)) == 1);
+  CHECK(taken(*store, {copy(2)}, day(2)) == 0);
+  CHECK(taken(*store, {copy(1)}, day(3)) == 0);
+  CHECK(*store->last_copy_until() == day(3));
+}
+
 TEST_CASE("ledger: expired rows go, some with each commit") {
   const TemporaryDirectory directory;
   {
