@@ -134,7 +134,7 @@ class Dialogue {
   // Takes as many whole commands of `input` as can be decided together and removes them from it:
   // all of them, or up to DATA or QUIT, up to a bounded number of replies, or up to one whose
   // answer hangs on what the upstream says to those before. `offered` is what our EHLO says. No
-  // replies: input held no whole line.
+  // replies: input held no whole line, or only that of a chunk that is refused.
   [[nodiscard]] Plan take(std::string_view& input, const Capabilities& offered);
 
   struct Settled {

@@ -128,8 +128,10 @@ void Session::drain() {
 awaitable<void> Session::run() {
   bool open = co_await greet();
   while (open && !draining_) {
+    // Of a chunk that is refused the reply comes behind its octets; what it ends is over at once.
+    const auto decided = [](const Plan& plan) { return !plan.replies.empty() || plan.abandons; };
     Plan plan = take({}, offered());
-    if (plan.replies.empty()) {
+    if (!decided(plan)) {
       const auto got = co_await receive_commands(chunks_until());
       if (!got) {
         open = false;
@@ -139,7 +141,7 @@ awaitable<void> Session::run() {
       release_copies({});
       plan = take(*got, offered());
     }
-    if (!plan.replies.empty()) open = co_await serve(std::move(plan));
+    if (decided(plan)) open = co_await serve(std::move(plan));
   }
   if (open && draining_) co_await farewell({Errc::cancelled, "draining"});
   release_copies(context_.clock() + on_record_unread);
