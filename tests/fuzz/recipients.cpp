@@ -22,9 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& named : return_mail::find_recipients(notice, correspondents, certain)) {
       if (!named.address.contains('@')) std::abort();
       // Nobody is made up.
-      const bool stands_there = std::ranges::any_of(notice.lines(), [&](const auto& line) {
-        return line.text.contains(named.address);
-      });
+      const bool stands_there = std::ranges::any_of(
+          notice.lines(), [&](const auto& line) { return line.text.contains(named.address); });
       if (!stands_there) std::abort();
     }
   }
