@@ -95,32 +95,41 @@ Result<HashKey> key_of(const Env& env, const Tables& tables) {
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(const Options& options) {
-  auto env = Env::open({options.path, options.mode == Mode::read_only, options.mode == Mode::create,
-                        options.map_size});
-  if (!env) return std::unexpected(env.error());
-  auto tables = tables_of(**env, options.mode);
-  if (!tables) return std::unexpected(tables.error());
-  if (options.mode != Mode::read_only) {
-    if (auto settled = settle(**env, *tables); !settled) return std::unexpected(settled.error());
+  // `env` stays where it is unless a store is made of it.
+  const auto open_in = [&](auto& env) -> Result<std::unique_ptr<Store>> {
+    auto tables = tables_of(*env, options.mode);
+    if (!tables) return std::unexpected(tables.error());
+    if (options.mode != Mode::read_only) {
+      if (auto settled = settle(*env, *tables); !settled) return std::unexpected(settled.error());
+    }
+    auto key = key_of(*env, *tables);
+    if (!key) return std::unexpected(key.error());
+    const KeyHasher hasher(*key);
+    auto rules = rules_in_force(*env, *tables, options, hasher);
+    if (!rules) return std::unexpected(rules.error());
+    return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{
+        .options = options,
+        .env = std::move(env),
+        .tables = *tables,
+        .hash_key = *key,
+        .read_only = options.mode == Mode::read_only,
+        .providers = rules->providers(),
+        .write_mutex = {},
+        .hasher = hasher,
+        .rules = *rules,
+        .swept_to = {},
+        .contexts_swept_to = {},
+    })));
+  };
+  // Compactions may follow each other.
+  constexpr int most_tries = 10;
+  for (int tries = 1;; ++tries) {
+    auto env = Env::open({options.path, options.mode == Mode::read_only,
+                          options.mode == Mode::create, options.map_size});
+    if (!env) return std::unexpected(env.error());
+    auto opened = open_in(*env);
+    if (opened || tries == most_tries || !(*env)->must_reopen()) return opened;
   }
-  auto key = key_of(**env, *tables);
-  if (!key) return std::unexpected(key.error());
-  const KeyHasher hasher(*key);
-  auto rules = rules_in_force(**env, *tables, options, hasher);
-  if (!rules) return std::unexpected(rules.error());
-  return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{
-      .options = options,
-      .env = std::move(*env),
-      .tables = *tables,
-      .hash_key = *key,
-      .read_only = options.mode == Mode::read_only,
-      .providers = rules->providers(),
-      .write_mutex = {},
-      .hasher = hasher,
-      .rules = *rules,
-      .swept_to = {},
-      .contexts_swept_to = {},
-  })));
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
