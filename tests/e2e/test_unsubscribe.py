@@ -333,7 +333,8 @@ def test_a_retry_of_one_who_had_it_doubles_nothing(marketing, upstream, restart)
     assert moody.taken == ["a@example.com", "b@example.com", *["a@example.com"] * 3]
 
 
-def test_a_retry_in_one_batch_of_which_one_is_left_doubles_nothing(marketing, upstream):
+@pytest.mark.parametrize("how", ["data", "bdat"])
+def test_a_retry_in_one_batch_of_which_one_is_left_doubles_nothing(marketing, upstream, how):
     moody = Moody(upstream)
     moody.at_end = {"b@example.com"}
     people = ["a@example.com", "b@example.com"]
@@ -341,9 +342,14 @@ def test_a_retry_in_one_batch_of_which_one_is_left_doubles_nothing(marketing, up
         assert client.deliver(people, letter("spring")).code == 451
     moody.at_end, moody.at_rcpt = set(), {"b@example.com"}
     with Client(marketing.address) as client:
-        client.send(b"MAIL FROM:<news@example.org>\r\nRCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n")
-        assert [reply.code for reply in client.replies(4)] == [250, 250, 450, 354]
-        client.send(letter("spring") + b".\r\n")
+        client.send(b"MAIL FROM:<news@example.org>\r\nRCPT TO:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n")
+        if how == "data":
+            client.send(b"DATA\r\n")
+            assert [reply.code for reply in client.replies(4)] == [250, 250, 450, 354]
+            client.send(letter("spring") + b".\r\n")
+        else:
+            client.send(b"BDAT %d LAST\r\n" % len(letter("spring")) + letter("spring"))
+            assert [reply.code for reply in client.replies(3)] == [250, 250, 450]
         assert client.reply().code == 250
     assert moody.taken == ["a@example.com"]
 
