@@ -125,7 +125,8 @@ std::chrono::milliseconds Upstream::limit_of(const Plan::Forward& forward) const
 Answers Upstream::lost(Answers answers, const Error& error) {
   answers.why = error.text;
   answers.failure = make_reply(451, "4.4.2", "the upstream server was lost, try again later");
-  answers.gone = error.code == Errc::closed || error.code == Errc::io;
+  answers.gone =
+      error.code == Errc::closed || error.code == Errc::io || error.code == Errc::invalid;
   return answers;
 }
 

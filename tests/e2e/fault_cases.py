@@ -90,6 +90,7 @@ class Case:
     taken: Counter = field(default_factory=Counter)
     doubted: Counter = field(default_factory=Counter)
     reported: set = field(default_factory=set)
+    asked: int = 0  # how often the upstream had its MAIL
     given_up: set = field(default_factory=set)  # their copy had its 250 early, and was never read to its end
     wrong: list = field(default_factory=list)
 
@@ -118,6 +119,13 @@ class Case:
     def speaks_early(self):
         return self.who == "upstream" and self.stage in ("header", "body")
 
+    def leaves_answers(self):
+        """More replies than commands, of which the last may come when the connection is somebody else's, who is told to try
+        again: what it says within a copy crosses its end, and what it says before DATA is not waited for.
+        """
+        late = self.split if self.speaks_early() else self.stage in ("MAIL", "RCPT") and self.fault == "surplus reply"
+        return self.who == "upstream" and late
+
     def loses_login(self):
         """The connection on which the client authenticated cannot be used again."""
         return (self.door == "login" and self.who == "upstream" and self.stage in ENVELOPE_STAGES
@@ -144,14 +152,15 @@ def cases_of(numbers):
     together, alone = [], []
     for stage, fault, (pipelining, split), once in itertools.product(ENVELOPE_STAGES, FAULTS, SHAPES, (False, True)):
         case = Case(next(numbers), "upstream", stage, fault, pipelining, split, once)
-        # What it says within a copy crosses its end, and would disturb others who use the connection.
-        (alone if case.speaks_early() and split else together).append(case)
+        (alone if case.leaves_answers() else together).append(case)
     for stage, fault, (pipelining, split) in itertools.product(CLIENT_STAGES, CLIENT_FAULTS, SHAPES):
         together.append(Case(next(numbers), "client", stage, fault, pipelining, split))
     for stage, (pipelining, split) in itertools.product(("CONNECT", "GREETING", "EHLO", "RSET", "QUIT"), SHAPES):
         for fault in CONNECT_FAULTS if stage == "CONNECT" else FAULTS:
             alone.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, stage == "QUIT"))
-    together += [*chunk_cases(numbers), *login_cases(numbers)]
+    for case in chunk_cases(numbers):
+        (alone if case.leaves_answers() else together).append(case)
+    together += login_cases(numbers)
     for door, pipelining in (("opportunistic", False), ("verify", True)):
         more_together, more_alone = tls_cases(numbers, door, pipelining)
         together += more_together
@@ -181,7 +190,8 @@ def tls_cases(numbers, door, pipelining):
     together, alone = [], []
     for stage, fault, split in itertools.product(ENVELOPE_STAGES, FAULTS, (False, True)):
         if not split or stage not in ("header", "body"):
-            together.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, door=door))
+            case = Case(next(numbers), "upstream", stage, fault, pipelining, split, door=door)
+            (alone if case.leaves_answers() else together).append(case)
     for stage, split in itertools.product(TLS_STAGES, (False, True)):
         for fault in HANDSHAKES if stage == "HANDSHAKE" else FAULTS:
             alone.append(Case(next(numbers), "upstream", stage, fault, pipelining, split, door=door))

@@ -53,6 +53,8 @@ class Upstream(FakeUpstream):
         return FAULTS[case.fault](self.usual(verb, connection.secure))
 
     def _look_at_mail(self, connection, line, case):
+        if case is not None:
+            case.asked += 1
         if connection.mail is not None:
             self.wrong.append(f"two envelopes in one: {connection.mail} {line}")
         if self.tls and not connection.secure:

@@ -58,6 +58,20 @@ def test_a_failure_is_451_and_the_session_goes_on(verb, failure, quick_gate, ups
     assert len(upstream.messages) == (2 if verb == "END" else 1)
 
 
+@pytest.mark.parametrize("left", ["2x0 what\r\n", ""])
+def test_what_another_client_left_on_a_connection(left, new_gate, upstream):
+    """Who comes next is served on a new one."""
+    gate = new_gate(upstream.address)
+    gate.config.write_text("threads = 1\n" + gate.config.read_text())
+    gate.start()
+    upstream.answers["RSET"] = Then(left.encode(), CLOSE)
+    for number in (1, 2):
+        with Client(gate.address) as client:
+            assert client.envelope(["you@example.com"], f"me{number}@example.com")[0].code == 250
+    reset = [connection for connection in upstream.connections if b"RSET" in connection.commands]
+    assert len(reset) == 1 and b"MAIL FROM:<me2@example.com>" in upstream.connections[-1].commands[-2]
+
+
 @pytest.mark.parametrize("verb", ["GREETING", "EHLO"])
 @pytest.mark.parametrize("failure", [*FAILURES, "refused"])
 def test_a_failure_at_the_start_of_a_connection(verb, failure, new_gate):
