@@ -32,10 +32,13 @@ Result<bool> Cursor::at(Octets key) { return step(key, MDB_SET_KEY); }
 Result<bool> Cursor::next() { return step({}, MDB_NEXT); }
 Result<bool> Cursor::next_of_key() { return step({}, MDB_NEXT_DUP); }
 
-Result<bool> Cursor::append(Octets key, Octets value) {
+Result<bool> Cursor::append(Octets key, Octets value) { return put(key, value, MDB_APPEND); }
+Result<bool> Cursor::add(Octets key, Octets value) { return put(key, value, MDB_NODUPDATA); }
+
+Result<bool> Cursor::put(Octets key, Octets value, unsigned flags) {
   MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
   MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_APPEND);
+  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, flags);
   if (code == MDB_KEYEXIST) return false;
   if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
   return true;
