@@ -41,6 +41,26 @@ Result<bool> Cursor::append(Octets key, Octets value) {
   return true;
 }
 
+Result<bool> Cursor::add(Octets key, Octets value) {
+  MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
+  MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
+  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_NOOVERWRITE);
+  if (code == MDB_KEYEXIST) {
+    value_ = {static_cast<const std::uint8_t*>(what.mv_data), what.mv_size};
+    return false;
+  }
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
+  return true;
+}
+
+Result<void> Cursor::replace(Octets key, Octets value) {
+  MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
+  MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
+  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_CURRENT);
+  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
+  return {};
+}
+
 Result<void> Cursor::renew(const Txn& txn) {
   if (const int code = ::mdb_cursor_renew(txn.handle(), handle_.get()); code != MDB_SUCCESS) {
     return std::unexpected(env_->error(code, "read"));

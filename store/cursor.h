@@ -24,6 +24,11 @@ class Cursor {
   // As Txn::append(), and faster where one row comes after the other, since it stays at the end: it
   // must die before another row is put into the same table.
   [[nodiscard]] Result<bool> append(Octets key, Octets value);
+  // As Txn::add() of a plain table: false where the key is there already, and value() is what it
+  // has. Keys that come in their order cost less, since it stays where it is.
+  [[nodiscard]] Result<bool> add(Octets key, Octets value);
+  // Of the key where it stands, which add() has just found there.
+  [[nodiscard]] Result<void> replace(Octets key, Octets value);
   [[nodiscard]] Result<void> renew(const Txn& txn);
 
   // Where the last step that returned true went. Points into the map.
