@@ -40,8 +40,17 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+// To its end, whatever comes: without a way out of the loop many octets are looked at at once.
 bool is_ascii(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 128; });
+  unsigned char all = 0;
+  for (const char c : text) all |= static_cast<unsigned char>(c);
+  return all < 128;
+}
+
+bool has_control(std::string_view text) {
+  bool any = false;
+  for (const char c : text) any |= static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+  return any;
 }
 
 std::string printable(std::string_view text, std::size_t limit) {
