@@ -61,7 +61,7 @@ Histogram::Histogram(std::span<const double> bounds)
 void Histogram::observe(double value) {
   const auto bucket = std::ranges::lower_bound(bounds_, value) - bounds_.begin();
   counts_[static_cast<std::size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
-  sum_.fetch_add(value, std::memory_order_relaxed);
+  if (value != 0) sum_.fetch_add(value, std::memory_order_relaxed);
 }
 
 std::span<const double> seconds_of_a_request() { return request_bounds; }

@@ -19,6 +19,8 @@ namespace postern {
 // Without blanks, tabs, CR and LF at either end.
 [[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] bool is_ascii(std::string_view text);
+// Of ASCII's: NUL, CR, LF and tab are some of them.
+[[nodiscard]] bool has_control(std::string_view text);
 // What a peer sent, fit for one line of a log or a reply: controls and octets above 126 as \xNN,
 // cut to `limit`.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 200);

@@ -158,11 +158,16 @@ std::string format_time(Time time) {
 }
 
 std::string format_mail_date(Time time) {
+  // Many messages have the same second.
+  thread_local std::pair<Time, std::string> last;
+  if (last.first == time && !last.second.empty()) return last.second;
   const Civil civil(time);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000",
-                     weekday_names[civil.weekday.c_encoding()], civil.day(),
-                     month_names[civil.month() - 1], civil.year(), civil.clock.hours().count(),
-                     civil.clock.minutes().count(), civil.clock.seconds().count());
+  auto text = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000",
+                          weekday_names[civil.weekday.c_encoding()], civil.day(),
+                          month_names[civil.month() - 1], civil.year(), civil.clock.hours().count(),
+                          civil.clock.minutes().count(), civil.clock.seconds().count());
+  last = {time, text};
+  return text;
 }
 
 Result<Time> parse_time(std::string_view text) {

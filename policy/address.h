@@ -41,6 +41,7 @@ struct Mailbox {
 // "local@domain", quoted where the local part needs it; what goes upstream and what people read. No
 // brackets.
 [[nodiscard]] std::string to_string(const Mailbox& mailbox);
+void append(std::string& out, const Mailbox& mailbox);
 
 // The identity of a contact: NFC, case-folded local part, A-label domain; or, for the operator's
 // domain-wide holds, "@domain" and "@.domain" (its subdomains); or a digest.

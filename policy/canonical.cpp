@@ -1,4 +1,5 @@
 // The identity of a contact, and every canonical text under which a state may stand that covers it.
+#include "base/text.h"
 #include "policy/address.h"
 #include "policy/local_part.h"
 #include "policy/unicode.h"
@@ -64,6 +65,16 @@ void append_folded(std::vector<CanonicalAddress>& forms, const CanonicalAddress&
 }  // namespace
 
 CanonicalAddress canonical(const Mailbox& mailbox) {
+  const std::string_view local = mailbox.local_part;
+  if (!mailbox.domain.empty() && !local.empty() && plain_local_part(local) == local.size()) {
+    std::string text;
+    text.reserve(local.size() + 1 + mailbox.domain.size());
+    text += local;
+    std::ranges::transform(text, text.begin(), ascii_lower);
+    text += '@';
+    text += mailbox.domain;
+    return {std::move(text)};
+  }
   auto local_part = case_folded(mailbox.local_part);
   if (mailbox.domain.empty()) return {std::move(local_part)};
   return {joined(local_part, mailbox.domain)};

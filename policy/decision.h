@@ -7,6 +7,7 @@
 #include "policy/stream.h"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,8 +31,12 @@ struct Findings {
   // The first `size` are in use: the rest keep their memory for the next recipient.
   std::vector<Found> entries;
   std::size_t size = 0;
+  std::chrono::nanoseconds took{};  // by the store, where it had to be read
 
-  void clear() { size = 0; }
+  void clear() {
+    size = 0;
+    took = {};
+  }
   Found& add(Found::Form form, const ContactRef& ref = {});
 };
 
@@ -67,6 +72,9 @@ struct Refusal {
   std::string_view enhanced_status_code;  // "5.7.1" (RFC 3463)
   std::string text;                       // without the codes; one line, at most 200 octets
 };
+
+// A refusal for it says what stands in the note of the event.
+[[nodiscard]] bool tells_note(Reason reason);
 
 // INTERFACE.md, "What a sender sees". `note`: the reason or diagnostic of the side record, may be
 // empty; `address`: as the client knows it, left out when empty (the policy listener's answers).

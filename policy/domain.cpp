@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "policy/address.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cstddef>
@@ -41,9 +42,20 @@ Dot first_dot(std::string_view text) {
   return {text.size(), 0};
 }
 
-bool is_label_character(char c) {
+constexpr bool is_label_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
+
+enum class Kind : std::uint8_t { other, letter, hyphen, dot };  // of a domain's octets
+constexpr std::array<Kind, 256> kinds = [] {
+  std::array<Kind, 256> table{};
+  for (std::size_t octet = 0; octet < 128; ++octet) {
+    if (is_label_character(ascii_lower(static_cast<char>(octet)))) table[octet] = Kind::letter;
+  }
+  table['-'] = Kind::hyphen;
+  table['.'] = Kind::dot;
+  return table;
+}();
 
 // Appends `label` if it is one; otherwise says why it is none.
 std::string_view append_ascii_label(std::string& domain, std::string_view label) {
@@ -111,6 +123,25 @@ Parsed<std::string> label_to_ascii(std::string_view label) {
   if (status == IDN2_MALLOC) throw std::bad_alloc();
   if (status != IDN2_OK) return std::unexpected(why);
   return std::string(reinterpret_cast<const char*>(result));
+}
+
+bool plain_domain(std::string_view text, std::string& domain) {
+  if (text.empty() || text.size() > max_domain) return false;
+  domain = text;
+  std::size_t label = 0;  // where it begins
+  Kind before = Kind::dot;
+  for (std::size_t i = 0; i < domain.size(); ++i) {
+    const Kind kind = kinds[static_cast<unsigned char>(domain[i])];
+    if (kind == Kind::other || (kind != Kind::letter && before == Kind::dot)) return false;
+    if (kind == Kind::dot) {
+      if (before != Kind::letter || i - label > max_label) return false;
+      label = i + 1;
+    }
+    before = kind;
+  }
+  if (before != Kind::letter || domain.size() - label > max_label) return false;
+  std::ranges::transform(domain, domain.begin(), ascii_lower);
+  return true;
 }
 
 Parsed<std::string> parse_domain(std::string_view text) {

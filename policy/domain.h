@@ -20,6 +20,10 @@ using Parsed = std::expected<T, std::string_view>;
 [[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);
 
 // One label that is not ASCII, as the A-label (or the ASCII label) that it maps to.
+// The same of a domain of nothing but ASCII labels, without a final dot. False where it is anything
+// else, or wrong.
+[[nodiscard]] bool plain_domain(std::string_view text, std::string& domain);
+
 [[nodiscard]] Parsed<std::string> label_to_ascii(std::string_view label);
 
 }  // namespace postern::policy

@@ -81,6 +81,17 @@ Parsed<LocalPart> read_local_part(std::string_view text) {
   return result;
 }
 
+std::size_t plain_local_part(std::string_view text) {
+  std::size_t end = 0;
+  bool after_dot = true;
+  for (; end < text.size(); ++end) {
+    const char c = text[end];
+    if (c == '.' ? after_dot : !is_atext(c) || static_cast<unsigned char>(c) >= 0x80) break;
+    after_dot = c == '.';
+  }
+  return after_dot || end > max_local_part ? 0 : end;
+}
+
 void append_local_part(std::string& out, std::string_view local_part) {
   if (is_dot_string(local_part)) {
     out += local_part;

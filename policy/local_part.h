@@ -19,6 +19,10 @@ struct LocalPart {
 [[nodiscard]] Parsed<LocalPart> read_local_part(std::string_view text);
 
 // Appends it as it is, or where it is no Dot-string in quotes.
+// How long the Dot-string of ASCII in front of `text` is; 0: there is none, or it is too long.
+[[nodiscard]] std::size_t plain_local_part(std::string_view text);
+
+// Quoted where it needs it.
 void append_local_part(std::string& out, std::string_view local_part);
 
 }  // namespace postern::policy

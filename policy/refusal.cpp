@@ -80,9 +80,9 @@ std::string phrase(const Verdict& verdict) {
   return {};
 }
 
-bool tells_note(Reason reason) { return reason == Reason::bounced || reason == Reason::blocked; }
-
 }  // namespace
+
+bool tells_note(Reason reason) { return reason == Reason::bounced || reason == Reason::blocked; }
 
 Refusal refusal(const Verdict& verdict, std::string_view address, std::string_view note,
                 bool utf8) {

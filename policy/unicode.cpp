@@ -43,13 +43,8 @@ bool ends_or_controls_line(char32_t character) {
 
 std::string_view unfit_for_address(std::string_view text) {
   constexpr std::string_view control = "it holds a control character";
-  bool ascii = true;
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (octet < 0x20 || octet == 0x7F) return control;
-    ascii = ascii && octet < 0x80;
-  }
-  if (ascii) return {};
+  if (has_control(text)) return control;
+  if (is_ascii(text)) return {};
   while (!text.empty()) {
     const Character character = first_character(text);
     if (!character.valid) return "it is not UTF-8";

@@ -48,6 +48,7 @@ ClientSide::ClientSide(std::string id, std::unique_ptr<Stream> client, IpAddress
     : id_(std::move(id)),
       client_(std::move(client)),
       peer_(peer),
+      peer_text_(to_string(peer)),
       dialogue_(std::move(rules), check),
       buffer_(buffer),
       timeouts_(settings.timeouts),
@@ -61,7 +62,7 @@ awaitable<bool> ClientSide::greet() {
 awaitable<bool> ClientSide::start_tls() {
   if (!pending_.empty()) {
     log::warning(fmt::format("{} client={} sent {} octets behind STARTTLS: they are dropped", id_,
-                             to_string(peer_), pending_.size()));
+                             peer_text_, pending_.size()));
     pending_ = {};
   }
   co_return co_await secure();
@@ -74,8 +75,7 @@ awaitable<bool> ClientSide::secure() {
   client_ = std::move(tls);
   const auto agreed = co_await secured.handshake(timeouts_.handshake);
   if (!agreed) {
-    log::info(
-        fmt::format("{} client={} TLS: {}", id_, to_string(peer_), printable(agreed.error().text)));
+    log::info(fmt::format("{} client={} TLS: {}", id_, peer_text_, printable(agreed.error().text)));
     co_return false;
   }
   secured_by_ = fmt::format("{} with cipher {}", secured.protocol(), secured.cipher());
@@ -199,10 +199,9 @@ awaitable<bool> ClientSide::send_replies(const Plan& plan, bool go_ahead) {
 }
 
 std::string ClientSide::trace(Time now) const {
-  const auto peer = to_string(peer_);
   const auto date = format_mail_date(now);
   return received_line({.helo = dialogue_.helo(),
-                        .peer = peer,
+                        .peer = peer_text_,
                         .hostname = dialogue_.hostname(),
                         .id = id_,
                         .date = date,

@@ -85,6 +85,7 @@ class ClientSide : public Served {
   std::string id_;
   std::unique_ptr<Stream> client_;
   IpAddress peer_;
+  std::string peer_text_;
   Dialogue dialogue_;
   std::string pending_;  // read, but not yet a whole command
   bool awaiting_command_ = false;

@@ -72,9 +72,9 @@ Counts::Counts(metrics::Registry& registry, const policy::Streams& streams) : st
   };
   kept_ = header("sender");
   added_ = header("gate");
-  lookup_ =
-      &registry.histogram("postern_store_lookup_seconds",
-                          "How long the store took to answer for a recipient.", lookup_bounds);
+  lookup_ = &registry.histogram(
+      "postern_store_lookup_seconds",
+      "How long the store was read for a recipient; 0: it did not have to be.", lookup_bounds);
 }
 
 Counts::OfStream Counts::make(metrics::Registry& registry, const policy::Stream& stream) {

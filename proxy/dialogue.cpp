@@ -528,7 +528,7 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
   for (std::size_t i = 0; i < plan.forwards.size(); ++i) {
     const auto& forward = plan.forwards[i];
     auto& reply = plan.replies[forward.reply];
-    const Reply* const said = i < answers.replies.size() ? &answers.replies[i] : nullptr;
+    Reply* const said = i < answers.replies.size() ? &answers.replies[i] : nullptr;
     const bool is_data = forward.what == Plan::Asked::data;
     if (is_data && said != nullptr && said->code == 354 && transaction.accepted == 0) {
       // It waits for data of nobody: closing ends that without a message.
@@ -544,13 +544,13 @@ Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {
     } else if (transaction.broken || said == nullptr) {
       reply = transaction.broken.value_or(nonsense());
     } else {
-      reply = *said;
-      if (!is_data && said->accepts()) accept(transaction, i);
-      if (!is_data && said->permanent() && i < transaction.asked.size()) {
+      reply = std::move(*said);
+      if (!is_data && reply.accepts()) accept(transaction, i);
+      if (!is_data && reply.permanent() && i < transaction.asked.size()) {
         check_.refused_upstream(transaction.asked[i].recipient, *transaction.stream,
-                                transaction.reverse_path, *said, true);
+                                transaction.reverse_path, reply, true);
       }
-      if (is_data) settled.go_ahead = said->code == 354;
+      if (is_data) settled.go_ahead = reply.code == 354;
     }
   }
   transaction.asked.clear();

@@ -1,6 +1,8 @@
 #include "proxy/message.h"
 
+#include "base/text.h"
 #include "policy/traffic.h"
+#include "proxy/wire/fields.h"
 #include "proxy/wire/header.h"
 
 #include <algorithm>
@@ -49,11 +51,23 @@ void MessageFlow::refuse(int code, std::string_view enhanced_status_code, std::s
   in_header_ = false;
 }
 
-void MessageFlow::note_campaign(std::string_view section) {
-  for (const std::string& name : campaign_header_) {
-    if (!campaign_.empty()) break;
-    campaign_ = wire::field_body(section, name, policy::max_campaign);
+// In one walk: of the fields that name a campaign, that whose name comes first in the list; and how
+// often the message was received.
+std::size_t MessageFlow::note_fields(std::string_view section) {
+  std::size_t hops = 0;
+  std::size_t best = campaign_header_.size();
+  wire::FieldWalk walk(section);
+  while (const auto field = walk.next()) {
+    if (equal_nocase(field->name, "Received")) ++hops;
+    for (std::size_t i = 0; i < best; ++i) {
+      if (!equal_nocase(field->name, campaign_header_[i])) continue;
+      auto body = wire::unfolded(field->folded, policy::max_campaign);
+      if (body.empty()) continue;
+      campaign_ = std::move(body);
+      best = i;
+    }
   }
+  return hops;
 }
 
 bool MessageFlow::examine(std::string_view section) {
@@ -62,8 +76,7 @@ bool MessageFlow::examine(std::string_view section) {
            fmt::format("header section exceeds the limit of {} octets", limits_.header));
     return false;
   }
-  note_campaign(section);
-  if (wire::count_fields(section, "Received") > limits_.hops) {
+  if (note_fields(section) > limits_.hops) {
     refuse(554, "5.4.6", "too many hops: this message is going in circles");
   }
   return !refused_;
@@ -99,7 +112,7 @@ MessageFlow::Output MessageFlow::take(std::string_view input) {
     if (in_header_) {
       if (cr_held_) header_ += carriage_return;
       header_ += input.substr(0, piece.consumed);
-      if (wire::header_end(header_, 0) != std::string_view::npos) note_campaign(header_);
+      if (wire::header_end(header_, 0) != std::string_view::npos) note_fields(header_);
     }
     refuse(550, "5.5.2", fault_text(scanner_.fault()));
   } else if (too_large()) {

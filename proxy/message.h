@@ -74,7 +74,7 @@ class MessageFlow {
   [[nodiscard]] Output take(std::string_view input);
   [[nodiscard]] bool too_large() const;
   [[nodiscard]] bool examine(std::string_view section);
-  void note_campaign(std::string_view section);
+  std::size_t note_fields(std::string_view section);
   void refuse(int code, std::string_view enhanced_status_code, std::string_view text);
 
   std::string trace_;

@@ -12,20 +12,22 @@ namespace postern::proxy {
 Result<Judgement> RecipientLookup::judge(const policy::Mailbox& recipient,
                                          const policy::Stream& stream) {
   Judgement judgement{.contact = policy::canonical(recipient), .verdict = {}, .note = {}};
-  const auto asked = std::chrono::steady_clock::now();
   if (auto found = reader_.find(judgement.contact, findings_); !found) {
     return failed(stream, std::move(found).error());
   }
   if (counts_ != nullptr) {
-    counts_->lookup(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count());
+    counts_->lookup(std::chrono::duration<double>(findings_.took).count());
   }
-  judgement.verdict = policy::decide(findings_, stream, *streams_, clock_());
+  // Of nothing nothing expires.
+  const Time now = findings_.size == 0 ? Time{} : clock_();
+  judgement.verdict = policy::decide(findings_, stream, *streams_, now);
   const bool allowed = judgement.verdict.allowed();
   if (!allowed) {
-    auto note = reader_.note(judgement.verdict.event);
-    if (!note) return failed(stream, std::move(note).error());
-    judgement.note = *std::move(note);
+    if (policy::tells_note(judgement.verdict.reason)) {
+      auto note = reader_.note(judgement.verdict.event);
+      if (!note) return failed(stream, std::move(note).error());
+      judgement.note = *std::move(note);
+    }
     log::info(fmt::format("{} refused stream={} reason={} to=<{}>", session_, stream.name,
                           policy::to_string(judgement.verdict.reason),
                           printable(policy::to_string(recipient))));

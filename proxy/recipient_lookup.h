@@ -23,7 +23,7 @@ inline constexpr std::string_view lookup_failed =
 struct Judgement {
   policy::CanonicalAddress contact;
   policy::Verdict verdict;
-  std::string note;  // of a refusal: what policy::refusal() wants
+  std::string note;  // of a refusal that tells it: what policy::refusal() wants
 };
 
 // One for each session; the reader and the scratch belong to its thread.

@@ -176,13 +176,13 @@ awaitable<bool> Session::end_exchange(Exchange& exchange, Reply reply) {
     own_pool_ = Pool::around(std::move(exchange.upstream));
     gatekeeper_.authenticated(login);
     dialogue_.authenticated();
-    log::info(fmt::format("{} authenticated client={} mechanism={} login={}", id_, to_string(peer_),
+    log::info(fmt::format("{} authenticated client={} mechanism={} login={}", id_, peer_text_,
                           exchange.mechanism, printable(login)));
     co_return co_await send(std::move(reply.text));
   }
   exchange.upstream.drop();
-  log::info(fmt::format("{} not authenticated client={} mechanism={} reply={}", id_,
-                        to_string(peer_), exchange.mechanism, reply.code));
+  log::info(fmt::format("{} not authenticated client={} mechanism={} reply={}", id_, peer_text_,
+                        exchange.mechanism, reply.code));
   const auto doublings = std::min(auth_failures_++, most_doublings);
   asio::steady_timer pause(
       co_await asio::this_coro::executor,
@@ -191,7 +191,7 @@ awaitable<bool> Session::end_exchange(Exchange& exchange, Reply reply) {
   const bool over = auth_failures_ >= settings_->limits.auth_failures;
   if (over) {
     log::warning(fmt::format("{} sent away after {} failures to authenticate client={}", id_,
-                             auth_failures_, to_string(peer_)));
+                             auth_failures_, peer_text_));
     reply.text += make_reply(421, "4.7.0", "too many failures to authenticate").text;
   }
   co_return co_await send(std::move(reply.text)) && !over;

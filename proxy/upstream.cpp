@@ -16,18 +16,23 @@ using wire::make_reply;
 using wire::ParsedReply;
 using wire::Reply;
 
+Result<std::optional<Reply>> Upstream::take_reply() {
+  auto parsed = wire::parse_reply(input_);
+  if (parsed.state == ParsedReply::State::malformed) {
+    return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
+  }
+  if (parsed.state == ParsedReply::State::incomplete) return std::nullopt;
+  input_.erase(0, parsed.consumed);
+  return std::move(parsed.reply);
+}
+
 awaitable<Result<Reply>> Upstream::read_reply(std::chrono::milliseconds limit) {
   // For the reply as a whole: one that trickles does not keep its client waiting for ever.
   const auto until = std::chrono::steady_clock::now() + limit;
   for (;;) {
-    auto parsed = wire::parse_reply(input_);
-    if (parsed.state == ParsedReply::State::complete) {
-      input_.erase(0, parsed.consumed);
-      co_return std::move(parsed.reply);
-    }
-    if (parsed.state == ParsedReply::State::malformed) {
-      co_return fail(Errc::invalid, fmt::format("malformed reply: {}", printable(input_, 80)));
-    }
+    auto taken = take_reply();
+    if (!taken) co_return std::unexpected(std::move(taken).error());
+    if (*taken) co_return **std::move(taken);
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return fail(Errc::timeout, "timed out");
@@ -247,6 +252,12 @@ awaitable<Answers> Upstream::ask(const Plan& plan) {
     if (!pipelining) {
       if (auto sent = co_await send_up_to(forward.end); !sent)
         co_return lost(std::move(answers), sent.error());
+    }
+    // Of a batch most have come with the first.
+    auto taken = take_reply();
+    if (taken && *taken) {
+      answers.replies.push_back(**std::move(taken));
+      continue;
     }
     auto reply = co_await read_reply(limit_of(forward));
     if (!reply) co_return lost(std::move(answers), reply.error());

@@ -84,6 +84,8 @@ class Upstream {
  private:
   [[nodiscard]] boost::asio::awaitable<Result<wire::Reply>> read_reply(
       std::chrono::milliseconds limit);
+  // The next one, where all of it is here. Errc::invalid where it is none.
+  [[nodiscard]] Result<std::optional<wire::Reply>> take_reply();
   [[nodiscard]] boost::asio::awaitable<Result<void>> agree(UpstreamSettings settings);
   [[nodiscard]] boost::asio::awaitable<Result<void>> greet();
   [[nodiscard]] boost::asio::awaitable<Result<void>> hello(const std::string& hostname);

@@ -34,6 +34,15 @@ class Absence {
   // that is not known. From any thread, without a lock unless somebody has just committed.
   [[nodiscard]] bool is_certain(const policy::CanonicalAddress& address);
 
+  // It has every contact that a write transaction which has begun finds.
+  [[nodiscard]] bool holds_for(const Txn& writing) const {
+    return as_of_.load(std::memory_order_acquire) + 1 == writing.id();
+  }
+  // Where it does: false where the contact is not in the store.
+  [[nodiscard]] bool may_have(const ContactKey& contact) const {
+    return filter_->may_have(contact);
+  }
+
   enum class State : std::uint8_t {
     current,
     behind,    // by more events than a lookup may read

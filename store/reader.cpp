@@ -4,6 +4,7 @@
 #include "store/lookup.h"
 #include "store/side_record.h"
 
+#include <chrono>
 #include <utility>
 
 namespace postern::store {
@@ -22,9 +23,12 @@ class Reader final : public policy::ContactReader {
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
     if (is_absent(address)) return {};
+    const auto asked = std::chrono::steady_clock::now();
     if (auto renewed = txn_.renew(); !renewed) return renewed;
     const Rest rest(txn_);
-    return lookup_.find(txn_, address, findings);
+    auto found = lookup_.find(txn_, address, findings);
+    findings.took = std::chrono::steady_clock::now() - asked;
+    return found;
   }
 
   Result<std::string> note(const policy::EventId& event) override {

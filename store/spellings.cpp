@@ -32,7 +32,8 @@ class InOrder {
       if (std::ranges::equal(place_->value(), contact)) return {};
     }
     if (!more) return std::unexpected(more.error());
-    if (auto added = place_->add(form, contact); !added) return std::unexpected(added.error());
+    if (auto added = place_->add_value(form, contact); !added)
+      return std::unexpected(added.error());
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include "store/history.h"
 #include "store/impl.h"
 #include "store/kept_mail.h"
+#include "store/traffic_batch.h"
 #include "store/traffic_row.h"
 #include "store/utf8.h"
 
@@ -20,117 +21,18 @@
 namespace postern::store {
 namespace {
 
-constexpr std::size_t most_pruned = 20'000;  // rows of one transaction
+constexpr std::size_t most_pruned = 20'000;    // rows of one transaction
+constexpr std::uint64_t most_events = 10'000;  // that are read for one
 
 Error damaged(const Txn& txn) { return txn.env().damaged("a row of the traffic"); }
 
-TrafficResult result_of(policy::Reason reason) {
-  switch (reason) {
-    case policy::Reason::none:
-      return TrafficResult::passed;
-    case policy::Reason::unsubscribed:
-      return TrafficResult::refused_unsubscribed;
-    case policy::Reason::complained:
-      return TrafficResult::refused_complained;
-    case policy::Reason::bounced:
-      return TrafficResult::refused_bounced;
-    case policy::Reason::no_consent:
-      return TrafficResult::refused_no_consent;
-    case policy::Reason::blocked:
-      break;
-  }
-  return TrafficResult::refused_blocked;
-}
-
-std::uint32_t sum(std::uint32_t a, std::uint32_t b) {
-  return a + std::min(b, std::numeric_limits<std::uint32_t>::max() - a);
-}
-
-// `out`: room for the row, from one to the next.
-Result<void> add(Txn& txn, const Tables& tables, const TrafficKey& key, TrafficRecord more,
-                 OctetWriter& out) {
-  const auto octets = encode(key);
-  auto value = txn.get(tables.traffic, octets);
-  if (!value) return std::unexpected(value.error());
-  if (*value) {
-    TrafficRecord before;
-    if (!decode(**value, before)) return std::unexpected(damaged(txn));
-    more.count = sum(more.count, before.count);
-    if (before.last > more.last) {
-      more.last = before.last;
-      more.sender = std::move(before.sender);
-    }
-  }
-  out.clear();
-  encode(more, out);
-  return txn.put(tables.traffic, octets, out.octets());
-}
-
-// As add(), of what was seen just now: who was forgotten stays so.
-Result<void> count_row(Txn& txn, const Tables& tables, TrafficKey key, std::uint32_t times,
-                       std::string_view sender, Time time, OctetWriter& out) {
-  auto forgotten = is_forgotten(txn, tables, key.contact);
-  if (!forgotten) return std::unexpected(forgotten.error());
-  TrafficRecord record{.count = times, .last = time, .sender = {}};
-  if (*forgotten) {
-    key.contact = {};
-  } else {
-    record.sender = kept_text(sender, max_sender);
-  }
-  return add(txn, tables, key, std::move(record), out);
-}
-
-// What passages come to, row by row in the order of the table.
-struct Counted {
-  TrafficKey key;
-  std::uint32_t times = 1;
-  const policy::Passages* last = nullptr;
-};
-
-std::uint64_t front_of(const ContactKey& contact) {
-  std::uint64_t front = 0;
-  std::memcpy(&front, contact.data(), sizeof front);
-  return std::endian::native == std::endian::little ? __builtin_bswap64(front) : front;
-}
-
-// By key, then by time. Contacts are hashes: their first octets nearly always tell.
-bool comes_before(const Counted& a, const Counted& b) {
-  if (a.key.day != b.key.day) return a.key.day < b.key.day;
-  const auto front_a = front_of(a.key.contact);
-  const auto front_b = front_of(b.key.contact);
-  if (front_a != front_b) return front_a < front_b;
-  if (const auto order = a.key <=> b.key; order != 0) return order < 0;
-  return a.last->time < b.last->time;
-}
-
-Result<std::vector<Counted>> counted(Txn& txn, const Tables& tables, const KeyHasher& hasher,
-                                     std::span<const policy::Passages> passages) {
-  std::vector<Counted> rows;
-  for (const policy::Passages& transaction : passages) {
-    if (transaction.recipients.empty()) continue;
-    const std::uint32_t day = day_of(transaction.time);
-    auto campaign = number_of(txn, tables, transaction.stream, transaction.campaign, day);
-    if (!campaign) return std::unexpected(campaign.error());
-    for (const auto& [recipient, reason] : transaction.recipients) {
-      rows.push_back({.key = {.day = day,
-                              .contact = hasher(recipient.text),
-                              .campaign = *campaign,
-                              .result = result_of(reason)},
-                      .last = &transaction});
-    }
-  }
-  std::ranges::sort(rows, comes_before);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (kept > 0 && rows[kept - 1].key == rows[i].key) {
-      ++rows[kept - 1].times;
-      rows[kept - 1].last = rows[i].last;
-    } else {
-      rows[kept++] = rows[i];
-    }
-  }
-  rows.resize(kept);
-  return rows;
+Result<void> add(Txn& txn, const Tables& tables, const TrafficKey& key, const TrafficRecord& more) {
+  auto cursor = Cursor::open(txn, tables.traffic);
+  if (!cursor) return std::unexpected(cursor.error());
+  OctetWriter value;
+  encode(more, value);
+  auto added = add_row(txn, *cursor, encode(key), value.octets());
+  return added ? Result<void>{} : std::unexpected(added.error());
 }
 
 // The contact's keys up to that day, day by day: between them lie the rows of everybody else.
@@ -215,16 +117,20 @@ Result<void> count(Txn& txn, const Tables& tables, const ContactKey& contact,
   const std::uint32_t day = day_of(time);
   auto number = number_of(txn, tables, stream, campaign, day);
   if (!number) return std::unexpected(number.error());
-  const TrafficKey key{.day = day, .contact = contact, .campaign = *number, .result = result};
-  OctetWriter out;
-  return count_row(txn, tables, key, 1, sender, time, out);
+  auto forgotten = is_forgotten(txn, tables, contact);
+  if (!forgotten) return std::unexpected(forgotten.error());
+  const TrafficKey key{.day = day,
+                       .contact = *forgotten ? ContactKey{} : contact,
+                       .campaign = *number,
+                       .result = result};
+  const auto text = *forgotten ? std::string() : kept_text(sender, max_sender);
+  return add(txn, tables, key, {.count = 1, .last = time, .sender = text});
 }
 
 Result<std::uint64_t> forget_traffic(Txn& txn, const Tables& tables, const ContactKey& contact,
                                      std::uint32_t last_day) {
   auto keys = keys_of(txn, tables, contact, last_day);
   if (!keys) return std::unexpected(keys.error());
-  OctetWriter out;
   for (TrafficKey& key : *keys) {
     const auto octets = encode(key);
     auto value = txn.get(tables.traffic, octets);
@@ -233,8 +139,8 @@ Result<std::uint64_t> forget_traffic(Txn& txn, const Tables& tables, const Conta
     if (!*value || !decode(**value, record)) return std::unexpected(damaged(txn));
     auto done = txn.remove(tables.traffic, octets);
     key.contact = {};
-    record.sender.clear();
-    if (done) done = add(txn, tables, key, std::move(record), out);
+    record.sender = {};
+    if (done) done = add(txn, tables, key, record);
     if (!done) return std::unexpected(done.error());
   }
   return keys->size();
@@ -264,16 +170,13 @@ Result<void> prune_traffic(Txn& txn, const Tables& tables, std::uint32_t day, st
 Result<void> Store::record(std::span<const policy::Passages> passages) {
   if (passages.empty()) return {};
   if (impl_->read_only) return std::unexpected(impl_->opened_for_reading());
+  const auto absence = impl_->absence->current();
+  if (absence) static_cast<void>(absence->catch_up(most_events));
   const std::lock_guard lock(impl_->write_mutex);
   auto txn = Txn::write(*impl_->env);
   if (!txn) return std::unexpected(txn.error());
-  auto rows = counted(*txn, impl_->tables, impl_->hasher, passages);
-  if (!rows) return std::unexpected(rows.error());
-  OctetWriter out;
-  for (const auto& [key, times, last] : *rows) {
-    auto done = count_row(*txn, impl_->tables, key, times, last->sender, last->time, out);
-    if (!done) return done;
-  }
+  TrafficBatch batch(*txn, impl_->tables, impl_->hasher, absence.get());
+  if (auto done = batch.put(passages); !done) return done;
   return txn->commit();
 }
 

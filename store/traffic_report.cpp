@@ -74,10 +74,10 @@ class Walk {
     total.counts[static_cast<std::size_t>(key.result)] += record.count;
     total.last = std::max(total.last, record.last);
     if (!filter_.each || key.result == TrafficResult::passed) return {};
-    return list(txn, key, std::move(record));
+    return list(txn, key, record);
   }
 
-  Result<void> list(const Txn& txn, const TrafficKey& key, TrafficRecord record) {
+  Result<void> list(const Txn& txn, const TrafficKey& key, const TrafficRecord& record) {
     auto campaign = campaign_of(txn, tables_, key.campaign);
     if (!campaign) return std::unexpected(campaign.error());
     auto address = txn.get(tables_.addresses, key.contact);
@@ -88,7 +88,7 @@ class Walk {
                      .campaign = std::move(campaign->name),
                      .result = key.result,
                      .count = record.count,
-                     .sender = std::move(record.sender),
+                     .sender = std::string(record.sender),
                      .last = record.last,
                      .evidence = {},
                      .diagnostic = {}});

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <utility>
 
 namespace postern::store {
 namespace {
 
 constexpr std::uint8_t version = 1;
+
+std::uint32_t sum(std::uint32_t a, std::uint32_t b) {
+  return a + std::min(b, std::numeric_limits<std::uint32_t>::max() - a);
+}
 
 }  // namespace
 
@@ -53,6 +59,21 @@ bool decode(Octets octets, TrafficRecord& record) {
   record.last = Time{std::chrono::seconds{in.i64()}};
   record.sender = in.text(max_sender);
   return in.finished();
+}
+
+Result<bool> add_row(const Txn& txn, Cursor& cursor, const TrafficKeyOctets& key, Octets value) {
+  auto added = cursor.add(key, value);
+  if (!added || *added) return added;
+  TrafficRecord before;
+  TrafficRecord more;
+  if (!decode(cursor.value(), before) || !decode(value, more))
+    return std::unexpected(txn.env().damaged("a row of the traffic"));
+  if (before.last > more.last) std::swap(before, more);
+  more.count = sum(more.count, before.count);
+  OctetWriter both;
+  encode(more, both);
+  if (auto done = cursor.replace(key, both.octets()); !done) return std::unexpected(done.error());
+  return false;
 }
 
 }  // namespace postern::store

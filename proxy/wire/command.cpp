@@ -25,8 +25,6 @@ constexpr std::size_t max_shown = 60;                        // of a client's wo
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
 bool is_upper_hex(char c) { return is_digit(c) || (c >= 'A' && c <= 'F'); }
-bool is_printable(char c) { return c >= ' ' && c <= '~'; }
-bool is_above_ascii(char c) { return static_cast<unsigned char>(c) >= 128; }
 // RFC 5321 section 4.1.2: esmtp-value.
 bool is_value_octet(char c) { return c > ' ' && c <= '~' && c != '='; }
 
@@ -169,6 +167,8 @@ std::optional<Reply> parse_parameters(std::string_view text, std::span<const Par
 // The index just behind the bracket that closes the path in front of `text`; npos: there is none. A
 // bracket in a quoted local part closes nothing.
 std::size_t path_end(std::string_view text) {
+  const std::size_t first = text.find('>');
+  if (!text.substr(0, first).contains('"')) return first == text.npos ? first : first + 1;
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (quoted && text[i] == '\\') {
@@ -261,6 +261,26 @@ constexpr std::array command_rules{
     CommandRule{"XFORWARD", Verb::xforward, Argument::needed, "syntax: XFORWARD attribute=value"},
 };
 
+// Up to eight octets of a word, letters in one case, as a number; 0: it is longer.
+constexpr std::uint64_t packed(std::string_view word) {
+  if (word.size() > sizeof(std::uint64_t)) return 0;
+  std::uint64_t number = 0;
+  for (const char c : word) number = number << 8U | static_cast<unsigned char>(ascii_lower(c));
+  return number;
+}
+constexpr auto packed_words = [] {
+  std::array<std::uint64_t, command_rules.size()> words{};
+  std::ranges::transform(command_rules, words.begin(), packed, &CommandRule::word);
+  return words;
+}();
+static_assert(std::ranges::find(packed_words, 0U) == packed_words.end());
+
+const CommandRule* rule_of(std::string_view word) {
+  const auto* const found = std::ranges::find(packed_words, packed(word));
+  return found == packed_words.end() ? nullptr
+                                     : command_rules.begin() + (found - packed_words.begin());
+}
+
 // RFC 5321 section 4.2.4: commands that exist but are not served here get 502, words that are no
 // command 500.
 constexpr std::array<std::string_view, 6> not_served{"ETRN", "ATRN", "TURN",
@@ -350,18 +370,15 @@ bool announces_chunk(std::string_view line) {
 Command parse_command(std::string_view line) {
   // RFC 5321 section 4.1.1: "SHOULD tolerate trailing white space".
   line = line.substr(0, line.find_last_not_of(" \t") + 1);
-  const auto no_control = [](char c) { return is_printable(c) || is_above_ascii(c); };
-  if (!std::ranges::all_of(line, no_control))
-    return wrong(line, bad_line("control character in a command"));
+  if (has_control(line)) return wrong(line, bad_line("control character in a command"));
   std::string_view argument = line;
   const std::string_view word = take_word(argument);
   if (word.empty()) return wrong(line, bad_line("no command"));
 
-  const auto rule = std::ranges::find_if(
-      command_rules, [&](const CommandRule& r) { return equal_nocase(r.word, word); });
-  const bool has_path = rule != command_rules.end() && rule->argument == Argument::path;
+  const CommandRule* const rule = rule_of(word);
+  const bool has_path = rule != nullptr && rule->argument == Argument::path;
   if (!has_path && !is_ascii(line)) return wrong(line, bad_line("only ASCII is allowed here"));
-  if (rule == command_rules.end()) return unserved(word);
+  if (rule == nullptr) return unserved(word);
 
   Command command;
   command.verb = rule->verb;
@@ -372,7 +389,7 @@ Command parse_command(std::string_view line) {
 void append_mail(std::string& out, const policy::Mailbox& reverse_path,
                  const MailParameters& parameters, bool with_size) {
   out += "MAIL FROM:<";
-  if (!reverse_path.empty()) out += policy::to_string(reverse_path);
+  if (!reverse_path.empty()) policy::append(out, reverse_path);
   out += '>';
   if (with_size && parameters.size)
     fmt::format_to(std::back_inserter(out), " SIZE={}", *parameters.size);
@@ -387,7 +404,9 @@ void append_mail(std::string& out, const policy::Mailbox& reverse_path,
 
 void append_rcpt(std::string& out, const policy::Mailbox& forward_path,
                  const RecipientParameters& parameters) {
-  out.append("RCPT TO:<").append(policy::to_string(forward_path)).append(">");
+  out += "RCPT TO:<";
+  policy::append(out, forward_path);
+  out += '>';
   if (!parameters.notify.empty()) out.append(" NOTIFY=").append(parameters.notify);
   if (!parameters.orcpt.empty()) out.append(" ORCPT=").append(parameters.orcpt);
   out += "\r\n";

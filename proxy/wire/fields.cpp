@@ -22,10 +22,10 @@ std::string_view unstuffed(std::string_view line) {
 
 std::string_view field_name(std::string_view line) {
   line = unstuffed(line);
-  const auto name_end = std::ranges::find_if_not(line, is_name_octet);
-  const auto colon = std::find_if_not(name_end, line.end(), is_blank);
-  if (colon == line.end() || *colon != ':') return {};
-  return {line.begin(), name_end};
+  const std::size_t colon = line.find(':');
+  if (colon == line.npos) return {};
+  const std::string_view name = line.substr(0, line.find_last_not_of(blanks, colon - 1) + 1);
+  return colon > 0 && std::ranges::all_of(name, is_name_octet) ? name : std::string_view();
 }
 
 bool continues_field(std::string_view text) {

@@ -14,7 +14,7 @@ Line next_line(std::string_view input) {
     return {.state = Line::State::too_long, .text = {}, .consumed = text_end};
   }
   const std::string_view text = input.substr(0, crlf);
-  const bool bare = text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+  const bool bare = text.contains('\n') || text.contains('\r') || text.contains('\0');
   return {.state = bare ? Line::State::bare : Line::State::complete,
           .text = text,
           .consumed = crlf + 2};

@@ -86,9 +86,12 @@ std::string one_line(const Reply& reply) {
 
 Reply make_reply(int code, std::string_view enhanced_status_code, std::string_view text) {
   assert(text.find_first_of("\r\n") == std::string_view::npos);
-  std::string line = enhanced_status_code.empty()
-                         ? fmt::format("{} {}", code, text)
-                         : fmt::format("{} {} {}", code, enhanced_status_code, text);
+  const fmt::format_int digits(code);
+  std::string line;
+  line.reserve(digits.size() + enhanced_status_code.size() + text.size() + 4);
+  line.append(digits.data(), digits.size()) += ' ';
+  if (!enhanced_status_code.empty()) line.append(enhanced_status_code) += ' ';
+  line += text;
   std::ranges::replace_if(line, [](char c) { return c == '\r' || c == '\n'; }, ' ');
   line += "\r\n";
   return {.code = code, .text = std::move(line)};

@@ -48,22 +48,16 @@ class ScriptedContacts final : public policy::ContactReader {
     }
     return {};
   }
-  // Asked for once a refusal, which quotes it.
-  Result<std::string> note(const policy::EventId& /*event*/) override {
-    ++refusals_;
-    return std::string();
-  }
+  Result<std::string> note(const policy::EventId& /*event*/) override { return std::string(); }
   // A reference of ours: the beginning of the address.
   Result<policy::ContactRef> ref(const policy::CanonicalAddress& address) override {
     policy::ContactRef ref{};
     std::copy_n(address.text.begin(), std::min(address.text.size(), ref.size()), ref.begin());
     return ref;
   }
-  [[nodiscard]] std::size_t refusals() const { return refusals_; }
 
  private:
   bool fails_ = false;
-  std::size_t refusals_ = 0;
   std::vector<std::pair<policy::CanonicalAddress, policy::HoldKind>> holds_;
 };
 
