@@ -2,6 +2,7 @@
 
 #include "store/cursor.h"
 #include "store/event_record.h"
+#include "store/spellings.h"
 #include "store/walk.h"
 
 #include <algorithm>
@@ -43,6 +44,9 @@ Result<void> Absence::begin() {
   auto changes = rule_changes(*txn, tables_);
   if (!changes) return std::unexpected(changes.error());
   rule_changes_ = *changes;
+  auto ahead = spellings_ahead(*txn, tables_);
+  if (!ahead) return std::unexpected(ahead.error());
+  spellings_ahead_ = *ahead;
   if (auto noted = note_sizes(*txn); !noted) return noted;
   std::uint64_t keys = 0;
   for (const Table table : {tables_.contacts, tables_.domains, tables_.folded}) {
@@ -111,7 +115,11 @@ Result<Absence::State> Absence::read_news(std::uint64_t most_events) {
   auto all_named = add_events(*txn, last);
   if (!all_named) return std::unexpected(all_named.error());
   // A text that was erased before its folded form was seen here: the form is in no event.
-  if (!*all_named && seen_folded_ != folded_before) return State::outdated;
+  if (!*all_named) {
+    auto ahead = spellings_ahead(*txn, tables_);
+    if (!ahead) return std::unexpected(ahead.error());
+    if (seen_folded_ != folded_before || *ahead != spellings_ahead_) return State::outdated;
+  }
   seen_.last = last;
   if (last < numbers->last) return State::behind;
   as_of_.store(txn->id(), std::memory_order_release);

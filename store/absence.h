@@ -68,6 +68,7 @@ class Absence {
   std::unique_ptr<Filter> filter_;
   Rules rules_;  // those in force; with others it is outdated
   std::uint64_t rule_changes_ = 0;
+  std::uint64_t spellings_ahead_ = 0;  // when the filter was begun
   std::atomic<bool> domains_ = false;
   std::atomic<bool> digests_ = false;
   std::atomic<bool> folded_ = false;

@@ -360,7 +360,7 @@ Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, T
   if (side.empty()) return {};
   out_.clear();
   encode(side, out_);
-  return txn_.put(tables_.texts, id, out_.octets());
+  return put(tables_.texts, id, out_.octets(), texts_);
 }
 
 // Who leaves, complains or bounces after our mail is a row of the report; what an import knew is
@@ -428,7 +428,12 @@ Result<void> Batch::write(const Target& target) {
   }
   if (target.table == tables_.digests) return note_digest(txn_, tables_, target.address.text);
   if (target.table == tables_.domains) return {};
+  if (spelled_ && !target.known) return {};
   return add_folded(txn_, tables_, *hasher_, rules_->providers(), target.address, target.key);
+}
+
+Result<void> Batch::unspell(const Target& target) {
+  return remove_folded(txn_, tables_, *hasher_, rules_->providers(), target.address, target.key);
 }
 
 Result<void> Batch::remember_stream(const Scope& scope) {
@@ -445,7 +450,9 @@ Result<void> Batch::commit() {
     if (auto done = put_numbering(txn_, tables_, numbering_); !done) return done;
   }
   lookup_.reset();
-  for (Order* order : {&events_, &contacts_, &addresses_, &by_contact_}) order->cursor.reset();
+  for (Order* order : {&events_, &texts_, &contacts_, &addresses_, &by_contact_}) {
+    order->cursor.reset();
+  }
   return txn_.commit();
 }
 

@@ -34,6 +34,9 @@ class Batch {
   // The contacts come in the order of their keys: pages are filled whole where the store was empty.
   void expect_order() { contacts_.expected = addresses_.expected = by_contact_.expected = true; }
 
+  // The folded forms of contacts that are new are in the store already (spellings.h).
+  void expect_spelled() { spelled_ = true; }
+
   // Errc::invalid, and nothing was done: the batch is as good as before. After any other error it
   // can only be dropped.
   [[nodiscard]] Result<Outcome> apply(const Change& change, Time now);
@@ -54,6 +57,8 @@ class Batch {
   [[nodiscard]] Result<void> append(Target& target, policy::Facts facts, Time happened, Time now,
                                     const Origin& origin, const MailDetails& mail = {});
   [[nodiscard]] Result<void> write(const Target& target);
+  // Takes away the folded form of what has become no contact.
+  [[nodiscard]] Result<void> unspell(const Target& target);
 
   // For what is written beside: nothing of it may touch contacts or events.
   [[nodiscard]] Txn& txn() { return txn_; }
@@ -102,7 +107,9 @@ class Batch {
   std::optional<Lookup> lookup_;
   bool changed_ = false;
   bool numbered_ = false;
+  bool spelled_ = false;
   Order events_{.expected = true};
+  Order texts_{.expected = true};  // by event too
   Order contacts_, addresses_, by_contact_;
   std::optional<ContactKey> last_contact_;  // of the table, where it was appended here
   std::string last_stream_;                 // remembered already

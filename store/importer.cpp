@@ -7,11 +7,14 @@
 #include "store/impl.h"
 #include "store/row_changes.h"
 #include "store/sorter.h"
+#include "store/spellings.h"
 #include "store/utf8.h"
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -45,7 +48,10 @@ int news(const Outcome& outcome) {
 class Importer {
  public:
   Importer(Store& store, const ImportOptions& options)
-      : store_(store), options_(options), sorter_(store.impl_->env->directory(), options.memory) {}
+      : store_(store),
+        options_(options),
+        sorter_(store.impl_->env->directory(), options.memory / 4 * 3),
+        spellings_(store.impl_->env->directory(), options.memory / 4) {}
 
   ImportSummary run(std::istream& in) {
     if (auto done = read(in); !done) {
@@ -75,6 +81,8 @@ class Importer {
     const rows::Recognised& file = *summary_.recognised;
     if (auto fits = check_status(file); !fits) return fits;
     import_.source = kept_text(options_.source.empty() ? file.source : options_.source, max_source);
+    changes_.emplace(file, options_, import_.source);
+    if (auto begun = begin_spellings(); !begun) return begun;
     const KeyHasher hasher(store_.impl_->hash_key);
     OctetWriter out;
     while (auto next = reader.next()) {
@@ -86,7 +94,7 @@ class Importer {
         if (stopped()) return std::unexpected(given_up());
         if (options_.progress) options_.progress(ImportOptions::Phase::reading, reader.octets());
       }
-      if (auto taken = take(*std::move(next), file, hasher, out); !taken) return taken;
+      if (auto taken = take(*next, reader, hasher, out); !taken) return taken;
     }
     if (in.bad()) return fail(Errc::io, "the file could not be read to its end");
     return {};
@@ -102,32 +110,38 @@ class Importer {
                             rows::to_string(*file.status), file.format));
   }
 
-  Result<void> take(rows::RowReader::Next next, const rows::Recognised& file,
+  Result<void> begin_spellings() {
+    auto txn = store_.impl_->read();
+    if (!txn) return std::unexpected(txn.error());
+    return spellings_.begin(*txn, store_.impl_->tables);
+  }
+
+  Result<void> take(rows::RowReader::Next& next, const rows::RowReader& reader,
                     const KeyHasher& hasher, OctetWriter& out) {
     if (!next.row) {
       reject({next.line, std::move(next.text), std::move(next.row.error().text)});
       return {};
     }
+    rows::Row& row = *next.row;
     // Listed as one that is written to: only the caller's word makes something of it.
-    if (next.row->active && options_.status) next.row->statements.emplace_back();
-    if (next.row->statements.empty()) {
+    if (row.active && options_.status) row.statements.emplace_back();
+    if (row.statements.empty()) {
       ++counts_.ignored;
       return {};
     }
-    if (std::ranges::any_of(next.row->statements, [&](const rows::Statement& statement) {
+    if (std::ranges::any_of(row.statements, [&](const rows::Statement& statement) {
           return statement.date > options_.now + clocks_differ;
         })) {
       ++summary_.future;
     }
-    auto changes = changes_of(*next.row, file, options_, import_.source);
-    if (!changes) {
-      reject({next.line, std::move(next.text), std::move(changes.error().text)});
+    out.clear();
+    if (auto encoded = changes_->encode(row, out); !encoded) {
+      reject({next.line, reader.line_of(next), std::move(encoded.error().text)});
       return {};
     }
-    out.clear();
-    encode(next.row->address, *changes, out);
-    return sorter_.add(
-        {.key = hasher(next.row->address.text), .place = next.line, .octets = out.octets()});
+    const ContactKey key = hasher(row.address.text);
+    if (auto added = spellings_.add(hasher, row.address, key); !added) return added;
+    return sorter_.add({.key = key, .place = next.line, .octets = out.octets()});
   }
 
   void reject(const RejectedRow& row) {
@@ -142,29 +156,37 @@ class Importer {
     import_.format = summary_.recognised->format;
     import_.started = options_.now;
     import_.counts = summary_.counts = counts_;
-    bool first = true;
+    if (!options_.dry_run && !spellings_.empty()) {
+      auto spelled = in_chunks([&] { return write_spellings(); });
+      if (!spelled) return spelled;
+    }
     Sorter::Record record;
     auto more = sorter_.next(record);
+    auto written = in_chunks([&] { return write_chunk(record, more); });
+    if (!written) return written;
+    summary_.import = options_.dry_run ? std::string() : import_.name;
+    return {};
+  }
+
+  // Calls `write_one`, a commit, until it says that nothing is left.
+  Result<void> in_chunks(const std::function<Result<bool>()>& write_one) {
     // Compactions may follow each other.
     constexpr int most_reopenings = 10;
     for (int reopened = 0;;) {
       if (stopped()) return std::unexpected(given_up());
-      auto done = write_chunk(record, more, first);
-      if (!done && !begun_ && options_.may_reopen && reopened < most_reopenings &&
+      auto more = write_one();
+      if (!more && !begun_ && options_.may_reopen && reopened < most_reopenings &&
           store_.must_reopen()) {
         ++reopened;
-        done = store_.reopen();
-        if (done) continue;
+        spellings_.give_up();
+        if (auto done = store_.reopen(); !done) return done;
+        continue;
       }
-      if (!done) return done;
+      if (!more) return std::unexpected(more.error());
+      if (!*more) return {};
       reopened = 0;
-      first = false;
-      if (!more || !*more) break;
       std::this_thread::sleep_for(turn_for_others);
     }
-    if (!more) return std::unexpected(more.error());
-    summary_.import = options_.dry_run ? std::string() : import_.name;
-    return {};
   }
 
   [[nodiscard]] bool stopped() const { return options_.stop && options_.stop(); }
@@ -184,16 +206,46 @@ class Importer {
                             import_.name));
   }
 
-  // A commit of rows, up to the end of a contact's where it has not too many.
-  Result<void> write_chunk(Sorter::Record& record, Result<bool>& more, bool first) {
+  Result<Batch> begin_chunk() {
     Store::Impl& impl = *store_.impl_;
-    const std::lock_guard lock(impl.write_mutex);
     begun_ = false;
     auto batch = Batch::begin(*impl.env, impl.tables, impl.hasher, impl.rules);
-    if (!batch) return std::unexpected(batch.error());
+    if (!batch) return batch;
     begun_ = true;
-    auto ours = first ? name_import(batch->txn(), impl.tables, import_) : go_on(batch->txn());
-    if (!ours) return ours;
+    auto ours = named_ ? go_on(batch->txn()) : name_import(batch->txn(), impl.tables, import_);
+    if (!ours) return std::unexpected(ours.error());
+    return batch;
+  }
+
+  Result<void> end_chunk(Batch& batch) {
+    if (options_.dry_run) return {};
+    if (auto kept = put_import(batch.txn(), store_.impl_->tables, import_); !kept) return kept;
+    batch.touch();
+    auto committed = batch.commit();
+    if (committed) named_ = true;
+    return committed;
+  }
+
+  Result<bool> write_spellings() {
+    Store::Impl& impl = *store_.impl_;
+    const std::lock_guard lock(impl.write_mutex);
+    auto batch = begin_chunk();
+    if (!batch) return std::unexpected(batch.error());
+    auto more = spellings_.write(batch->txn(), impl.tables, options_.chunk);
+    if (!more) return more;
+    if (auto ended = end_chunk(*batch); !ended) return std::unexpected(ended.error());
+    return more;
+  }
+
+  // A commit of rows, up to the end of a contact's where it has not too many.
+  Result<bool> write_chunk(Sorter::Record& record, Result<bool>& more) {
+    Store::Impl& impl = *store_.impl_;
+    const std::lock_guard lock(impl.write_mutex);
+    auto batch = begin_chunk();
+    if (!batch) return std::unexpected(batch.error());
+    auto spelled = spellings_.are_written(batch->txn(), impl.tables);
+    if (!spelled) return spelled;
+    if (*spelled) batch->expect_spelled();
     batch->of_import(import_, options_.streams);
     batch->expect_order();
     const std::uint64_t before = batch->numbering().last;
@@ -204,35 +256,36 @@ class Importer {
       if (rows >= options_.chunk && (record.key != last || rows >= 2 * options_.chunk)) break;
       last = record.key;
       ++rows;
-      if (auto applied = apply(*batch, record, pending); !applied) return applied;
+      if (auto applied = apply(*batch, record, pending); !applied) {
+        return std::unexpected(applied.error());
+      }
     }
-    if (!more) return {};
+    if (!more) return more;
     note_events(*batch, before);
     add(import_.counts, pending.counts);
     // A file that was read in part only is not done.
     if (!*more && !summary_.error) import_.ended = options_.now;
-    if (!options_.dry_run) {
-      if (auto kept = put_import(batch->txn(), impl.tables, import_); !kept) return kept;
-      batch->touch();
-      if (auto committed = batch->commit(); !committed) return committed;
-    }
+    if (auto ended = end_chunk(*batch); !ended) return std::unexpected(ended.error());
+    named_ = true;
     count(pending);
     written_ += rows;
     if (options_.progress) options_.progress(ImportOptions::Phase::writing, written_);
-    return {};
+    return more;
   }
 
   Result<void> apply(Batch& batch, const Sorter::Record& record, Pending& pending) {
-    if (!decode(record.octets, changes_)) return fail(Errc::damaged, "a sorted row does not read");
+    if (!changes_->decode(record.octets, decoded_)) {
+      return fail(Errc::damaged, "a sorted row does not read");
+    }
     std::optional<Outcome> most;
-    for (const Change& change : changes_) {
+    for (const Change& change : decoded_) {
       auto outcome = batch.apply(change, options_.now);
       if (!outcome) {
         if (outcome.error().code != Errc::invalid) return std::unexpected(outcome.error());
         ++pending.counts.rejected;
         pending.rejected.push_back(
             {record.place, printable(address_of(change).text), std::move(outcome).error().text});
-        return {};
+        return unspell(batch, address_of(change));
       }
       if (!most || news(*outcome) > news(*most)) most = *std::move(outcome);
     }
@@ -248,10 +301,17 @@ class Importer {
         break;
       case Outcome::Kind::kept:
         ++pending.counts.kept;
-        pending.kept.push_back({record.place, address_of(changes_.front()), *most->held_by});
+        pending.kept.push_back({record.place, address_of(decoded_.front()), *most->held_by});
         break;
     }
     return {};
+  }
+
+  // No contact came of a row: its folded form leads nowhere.
+  static Result<void> unspell(Batch& batch, const policy::CanonicalAddress& address) {
+    auto target = batch.read(address);
+    if (!target) return std::unexpected(target.error());
+    return target->known ? Result<void>{} : batch.unspell(*target);
   }
 
   static const policy::CanonicalAddress& address_of(const Change& change) {
@@ -305,11 +365,14 @@ class Importer {
   Store& store_;
   const ImportOptions& options_;
   Sorter sorter_;
+  Spellings spellings_;
   ImportSummary summary_;
   ImportCounts counts_;  // of the reading: rows, ignored, rejected
   ImportRecord import_;
-  std::vector<Change> changes_;
+  std::optional<RowChanges> changes_;  // since the file was recognised
+  std::vector<Change> decoded_;
   std::uint64_t written_ = 0;
+  bool named_ = false;  // it is on record
   bool begun_ = false;  // the last chunk got its transaction, and took rows
 };
 

@@ -3,9 +3,12 @@
 #include "store/space.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
+#include <numeric>
 #include <sys/stat.h>
 #include <system_error>
 #include <tuple>
@@ -27,7 +30,13 @@ Error failed(const std::filesystem::path& directory, int code) {
                       directory.string(), std::system_category().message(code))};
 }
 
-auto order(const Sorter::Record& record) { return std::tie(record.key, record.place); }
+template <class Key>
+std::uint64_t word_at(const Key& key, std::size_t from) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint64_t word = 0;
+  std::memcpy(&word, key.data() + from, sizeof word);
+  return std::byteswap(word);
+}
 
 }  // namespace
 
@@ -53,32 +62,32 @@ class Sorter::Run {
   }
 
   Result<void> write(const Record& record) {
-    OctetWriter head;
-    head.raw(record.key);
-    head.u64(record.place);
-    head.u32(static_cast<std::uint32_t>(record.octets.size()));
-    buffer_.insert(buffer_.end(), head.octets().begin(), head.octets().end());
-    buffer_.insert(buffer_.end(), record.octets.begin(), record.octets.end());
-    return buffer_.size() < block ? Result<void>{} : flush();
+    out_.raw(record.key);
+    out_.u64(record.place);
+    out_.u32(static_cast<std::uint32_t>(record.octets.size()));
+    out_.raw(record.octets);
+    return out_.octets().size() < block ? Result<void>{} : flush();
   }
 
   Result<void> flush() {
-    std::size_t done = 0;
-    while (done < buffer_.size()) {
-      const auto wrote = ::write(descriptor_, buffer_.data() + done, buffer_.size() - done);
+    for (Octets left = out_.octets(); !left.empty();) {
+      const auto wrote = ::write(descriptor_, left.data(), left.size());
       if (wrote < 0 && errno == EINTR) continue;
       if (wrote < 0) return std::unexpected(failed(directory_, errno));
-      done += static_cast<std::size_t>(wrote);
+      left = left.subspan(static_cast<std::size_t>(wrote));
     }
-    buffer_.clear();
+    out_.clear();
     return {};
   }
+  // No more is written: its buffer is for others.
+  void end_writing() { out_ = {}; }
 
   // False at the end.
   Result<bool> next() {
     if (auto filled = fill(head_size); !filled || !*filled) return filled;
     OctetReader head(Octets(buffer_).subspan(at_, head_size));
     head.raw(record_.key);
+    key_ = words_of(record_.key);
     record_.place = head.u64();
     const std::size_t size = head.u32();
     auto filled = fill(head_size + size);
@@ -89,6 +98,9 @@ class Sorter::Run {
     return true;
   }
   [[nodiscard]] const Record& record() const { return record_; }
+  [[nodiscard]] bool is_later(const Run& other) const {
+    return std::tie(key_, record_.place) > std::tie(other.key_, other.record_.place);
+  }
 
  private:
   // At least `wanted` octets from at_; false where the file has not as many.
@@ -112,18 +124,18 @@ class Sorter::Run {
 
   std::filesystem::path directory_;
   int descriptor_;
+  OctetWriter out_;
   std::vector<std::uint8_t> buffer_;
   std::size_t at_ = 0;
   ::off_t read_ = 0;
   Record record_;
+  Words key_;  // of the record
 };
 
 namespace {
 
 // std::push_heap keeps the greatest on top.
-constexpr auto later = [](const auto* a, const auto* b) {
-  return order(a->record()) > order(b->record());
-};
+constexpr auto later = [](const auto* a, const auto* b) { return a->is_later(*b); };
 
 }  // namespace
 
@@ -131,20 +143,49 @@ Sorter::Sorter(std::filesystem::path directory, std::size_t memory)
     : directory_(std::move(directory)), memory_(memory) {}
 Sorter::~Sorter() = default;
 
+Sorter::Words Sorter::words_of(const ContactKey& key) { return {word_at(key, 0), word_at(key, 8)}; }
+
+Sorter::Record Sorter::record_of(const Entry& entry) const {
+  Record record{.place = entry.place, .octets = Octets(octets_).subspan(entry.offset, entry.size)};
+  const std::array words{std::byteswap(entry.key.first), std::byteswap(entry.key.second)};
+  record.key = std::bit_cast<ContactKey>(words);
+  return record;
+}
+
 Result<void> Sorter::add(const Record& record) {
-  if (octets_.size() + entries_.size() * sizeof(Entry) >= memory_) {
+  // An entry is there twice while they are sorted.
+  if (octets_.size() + entries_.size() * 2 * sizeof(Entry) >= memory_) {
     if (auto done = spill(); !done) return done;
   }
-  entries_.push_back(
-      {record.key, record.place, octets_.size(), static_cast<std::uint32_t>(record.octets.size())});
+  entries_.push_back({words_of(record.key), record.place, octets_.size(),
+                      static_cast<std::uint32_t>(record.octets.size())});
   octets_.insert(octets_.end(), record.octets.begin(), record.octets.end());
   ++size_;
   return {};
 }
 
+// Keys are hashes: dealt out by their first bits, some eight come to each heap, and each heap is
+// sorted. Other keys would only be slower.
 void Sorter::sort_entries() {
-  std::ranges::sort(entries_, {},
-                    [](const Entry& entry) { return std::tie(entry.key, entry.place); });
+  const auto less = [](const Entry& a, const Entry& b) {
+    return std::tie(a.key, a.place) < std::tie(b.key, b.place);
+  };
+  constexpr std::size_t least = 127;
+  const auto bits = static_cast<unsigned>(std::bit_width(std::max(entries_.size(), least)) - 3);
+  const auto heap_of = [&](const Entry& entry) { return entry.key.first >> (64U - bits); };
+  std::vector<std::size_t> ends((std::size_t{1} << bits) + 1);
+  for (const Entry& entry : entries_) ++ends[heap_of(entry) + 1];
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  std::vector<Entry> dealt(entries_.size());
+  // From where each begins to where it ends, which is where the next one begins.
+  for (const Entry& entry : entries_) dealt[ends[heap_of(entry)]++] = entry;
+  std::size_t begin = 0;
+  for (const std::size_t end : ends) {
+    std::sort(dealt.begin() + static_cast<std::ptrdiff_t>(begin),
+              dealt.begin() + static_cast<std::ptrdiff_t>(end), less);
+    begin = end;
+  }
+  entries_.swap(dealt);
 }
 
 Result<void> Sorter::spill() {
@@ -152,11 +193,10 @@ Result<void> Sorter::spill() {
   auto run = Run::create(directory_);
   if (!run) return std::unexpected(run.error());
   for (const Entry& entry : entries_) {
-    auto written =
-        (*run)->write({entry.key, entry.place, Octets(octets_).subspan(entry.offset, entry.size)});
-    if (!written) return written;
+    if (auto written = (*run)->write(record_of(entry)); !written) return written;
   }
   if (auto flushed = (*run)->flush(); !flushed) return flushed;
+  (*run)->end_writing();
   runs_.push_back(*std::move(run));
   entries_.clear();
   octets_.clear();
@@ -187,8 +227,7 @@ Result<bool> Sorter::next(Record& record) {
   }
   if (runs_.empty()) {
     if (at_ == entries_.size()) return false;
-    const Entry& entry = entries_[at_++];
-    record = {entry.key, entry.place, Octets(octets_).subspan(entry.offset, entry.size)};
+    record = record_of(entries_[at_++]);
     return true;
   }
   if (last_ != nullptr) {

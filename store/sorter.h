@@ -39,12 +39,20 @@ class Sorter {
 
  private:
   class Run;
+  // Of a key, big-endian, so that two numbers compare as its octets do.
+  struct Words {
+    std::uint64_t first = 0;
+    std::uint64_t second = 0;
+    friend auto operator<=>(const Words&, const Words&) = default;
+  };
   struct Entry {
-    ContactKey key;
+    Words key;
     std::uint64_t place;
     std::size_t offset;
     std::uint32_t size;
   };
+  [[nodiscard]] static Words words_of(const ContactKey& key);
+  [[nodiscard]] Record record_of(const Entry& entry) const;
   void sort_entries();
   [[nodiscard]] Result<void> spill();
   [[nodiscard]] Result<void> start();

@@ -6,6 +6,11 @@
 #include <cstdint>
 
 namespace postern::store {
+
+bool is_kept_whole(std::string_view text, std::size_t limit) {
+  return text.size() <= limit && !text.contains('\0') && rows::is_utf8(text);
+}
+
 std::string kept_text(std::string_view text, std::size_t limit) {
   if (text.contains('\0') || !rows::is_utf8(text)) return printable(text, limit);
   if (text.size() <= limit) return std::string(text);

@@ -8,6 +8,8 @@
 
 namespace postern::store {
 
+// kept_text() is the text itself.
+[[nodiscard]] bool is_kept_whole(std::string_view text, std::size_t limit);
 // At most `limit` octets of `text`, cut between characters; what is not UTF-8 or holds a NUL is
 // kept as printable() has it.
 [[nodiscard]] std::string kept_text(std::string_view text, std::size_t limit);

@@ -76,6 +76,19 @@ Encoding without_mark(std::string_view text, bool whole) {
   return Encoding::windows1252;
 }
 
+// Octets at the beginning, by eights, that are ASCII and no NUL.
+std::size_t ascii_words(std::string_view text) {
+  constexpr std::uint64_t high_bits = 0x8080808080808080;
+  constexpr std::uint64_t low_bits = 0x0101010101010101;
+  std::size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, 8);
+    if (((word | (word - low_bits)) & high_bits) != 0) break;
+  }
+  return at;
+}
+
 }  // namespace
 
 std::string_view to_string(Encoding encoding) {
@@ -100,7 +113,7 @@ Beginning encoding_of(std::string_view text, bool whole) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = ascii_words(text); at < text.size();) {
     const Lead first = lead(static_cast<std::uint8_t>(text[at]));
     if (first.length == 0 || first.length > text.size() - at) return false;
     for (std::size_t i = 1; i < first.length; ++i) {
@@ -113,14 +126,7 @@ bool is_utf8(std::string_view text) {
 }
 
 Text text_kind(std::string_view text) {
-  constexpr std::uint64_t high_bits = 0x8080808080808080;
-  constexpr std::uint64_t low_bits = 0x0101010101010101;
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, 8);
-    if (((word | (word - low_bits)) & high_bits) != 0) break;  // not ASCII, or a NUL
-  }
+  const std::size_t at = ascii_words(text);
   const auto plain = [](char c) { return static_cast<signed char>(c) > 0; };
   if (std::ranges::all_of(text.substr(at), plain)) return Text::ascii;
   if (text.contains('\0')) return Text::has_nul;

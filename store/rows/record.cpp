@@ -281,10 +281,9 @@ std::string Record::note(const Saying& saying) const {
   return note;
 }
 
-Result<Statement> Record::statement(const Saying& saying, std::string stream) {
-  Statement said;
+Result<void> Record::state(const Saying& saying, std::string_view stream, Statement& said) {
   said.status = saying.status;
-  said.stream = std::move(stream);
+  said.stream = stream;
   said.source = text(Use::source);
   said.note = note(saying);
   auto when = saying.date ? saying.date : date(text(Use::date));
@@ -300,11 +299,12 @@ Result<Statement> Record::statement(const Saying& saying, std::string stream) {
     if (!id) return std::unexpected(std::move(id).error());
     said.hold = *id;
   }
-  auto except = read_except(text(Use::except));
-  if (!except) return std::unexpected(std::move(except).error());
-  said.except = *std::move(except);
-  if (auto added = add_evidence(said, saying); !added) return std::unexpected(added.error());
-  return said;
+  if (const auto streams = text(Use::except); !streams.empty()) {
+    auto except = read_except(streams);
+    if (!except) return std::unexpected(std::move(except).error());
+    said.except = *std::move(except);
+  }
+  return add_evidence(said, saying);
 }
 
 // Columns of our own exports; where there is no evidence, a diagnostic is a remark like others.
@@ -337,9 +337,9 @@ Result<void> Record::add_statements(Row& row) {
   row.statements.reserve(sayings_.size() * streams_.size());
   for (const Saying& saying : sayings_) {
     for (const std::string& stream : streams_) {
-      auto said = statement(saying, saying.stream.empty() ? stream : std::string(saying.stream));
-      if (!said) return std::unexpected(std::move(said).error());
-      row.statements.push_back(*std::move(said));
+      auto stated = state(saying, saying.stream.empty() ? std::string_view(stream) : saying.stream,
+                          row.statements.emplace_back());
+      if (!stated) return stated;
     }
   }
   return {};

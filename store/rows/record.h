@@ -56,7 +56,7 @@ class Record {
   void drop_repetitions();
   void say(Status status) { sayings_.push_back({.status = status}); }
   [[nodiscard]] Result<void> take_streams();
-  [[nodiscard]] Result<Statement> statement(const Saying& saying, std::string stream);
+  [[nodiscard]] Result<void> state(const Saying& saying, std::string_view stream, Statement& said);
   [[nodiscard]] Result<void> add_evidence(Statement& said, const Saying& saying) const;
   [[nodiscard]] Result<void> add_statements(Row& row);
   [[nodiscard]] std::string note(const Saying& saying) const;

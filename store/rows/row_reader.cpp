@@ -74,6 +74,8 @@ struct RowReader::Impl {
     return next;
   }
 
+  std::string line_of(const Next& next) { return next.text.empty() ? quoted(last) : next.text; }
+
   std::uint64_t octets() const { return window.octets(); }
 
  private:
@@ -102,7 +104,8 @@ struct RowReader::Impl {
   }
 
   Next read(std::string_view left, std::string_view first, std::size_t size) {
-    Next next{line + 1, quoted(first), fail(Errc::invalid, ""), false};
+    Next next{line + 1, {}, fail(Errc::invalid, ""), false};
+    last = first;
     switch (file.kind) {
       case Kind::table:
         next.row = table_row(left, size);
@@ -118,6 +121,7 @@ struct RowReader::Impl {
       case Kind::access:
         break;  // read_access()
     }
+    if (!next.row) next.text = quoted(first);
     next.stop = !next.row && record.stop();
     ended = next.stop;
     return next;
@@ -226,6 +230,7 @@ struct RowReader::Impl {
   Record record;
   std::deque<std::pair<std::vector<std::string>, Layout>> layouts;
   std::deque<Next> waiting;
+  std::string_view last;   // the first line of the record that was given last, in the window
   std::uint64_t line = 0;  // lines that are behind us
   bool recognised = false;
   bool ended = false;
@@ -236,6 +241,7 @@ RowReader::RowReader(std::istream& in, ReadOptions options)
 RowReader::~RowReader() = default;
 Result<Recognised> RowReader::recognise() { return impl_->recognise(); }
 std::optional<RowReader::Next> RowReader::next() { return impl_->next(); }
+std::string RowReader::line_of(const Next& next) const { return impl_->line_of(next); }
 std::uint64_t RowReader::octets() const { return impl_->octets(); }
 
 }  // namespace postern::rows

@@ -54,13 +54,15 @@ class RowReader {
 
   struct Next {
     std::uint64_t line = 0;  // of the file, where the record begins; two rows may have one
-    std::string text;        // the record's first line, UTF-8
+    std::string text;        // where it is no row, the record's first line, UTF-8
     Result<Row> row;         // or why it is none
     bool stop = false;  // an option is missing (a date that could be two): nothing more is read
   };
   // nullopt at the end. A record of more than 64 KiB is no row. Comments and blank lines are
   // passed.
   [[nodiscard]] std::optional<Next> next();
+  // The record's first line, UTF-8, of what next() gave last.
+  [[nodiscard]] std::string line_of(const Next& next) const;
   // Octets of the file that are behind us, for a progress bar.
   [[nodiscard]] std::uint64_t octets() const;
 
