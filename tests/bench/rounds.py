@@ -75,7 +75,6 @@ def shot(tools, workload, contender, share, series):
     contender.sink.taken()
     before, began = contender.cpu(), time.monotonic()
     sent = mail.send(tools, contender.port, **options)
-    mail.check_lost(contender.name, sent)
     at_once, sink_cpu = wait_for(contender.sink, messages, recipients)
     seconds = sent.get("seconds", 0) if at_once else time.monotonic() - began
     contender.settle()
@@ -101,8 +100,7 @@ def measure(tools, workload, running, rounds, folder):
     tls = {"tls": True} if workload.load.get("tls") else {}
     with contextlib.ExitStack() as held:
         if workload.idle:
-            for contender in taking_part:
-                held.enter_context(mail.idle(tools, folder, contender, workload.idle, **tls))
+            held.enter_context(mail.idle(tools, folder, taking_part, workload.idle, **tls))
         for number in range(-1, rounds):  # the first is not counted
             # Who goes first changes, so that no contender always follows the same one.
             for contender in taking_part if number % 2 == 0 else reversed(taking_part):
