@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import mail
@@ -75,7 +75,6 @@ def shot(tools, workload, contender, share, series):
     contender.sink.taken()
     before, began = contender.cpu(), time.monotonic()
     sent = mail.send(tools, contender.port, **options)
-    mail.check_lost(contender.name, sent)
     at_once, sink_cpu = wait_for(contender.sink, messages, recipients)
     seconds = sent.get("seconds", 0) if at_once else time.monotonic() - began
     contender.settle()
@@ -93,21 +92,33 @@ def shot(tools, workload, contender, share, series):
 
 
 def measure(tools, workload, running, rounds, folder):
-    """{contender's name: Series}"""
+    """{contender's name: Series}; where acknowledgements are delayed, those without behind them, as "NAME, prompt"."""
     taking_part = [running[name] for name in workload.contenders if name in running]
-    results = {contender.name: Series() for contender in taking_part}
-    sink = taking_part[0].sink
-    sink.delay_acks(workload.delayed)
+    results = {name: Series() for contender in taking_part for name in (contender.name, prompt(contender.name))}
     tls = {"tls": True} if workload.load.get("tls") else {}
     with contextlib.ExitStack() as held:
         if workload.idle:
-            for contender in taking_part:
-                held.enter_context(mail.idle(tools, folder, contender, workload.idle, **tls))
+            held.enter_context(mail.idle(tools, folder, taking_part, workload.idle, **tls))
         for number in range(-1, rounds):  # the first is not counted
             # Who goes first changes, so that no contender always follows the same one.
             for contender in taking_part if number % 2 == 0 else reversed(taking_part):
                 counted = number >= 0
-                shot(tools, workload, contender, 1 if counted else WARM_UP,
-                     results[contender.name] if counted else Series())
-    sink.delay_acks(False)
-    return results
+                share = 1 if counted else WARM_UP
+                of = results if counted else {name: Series() for name in results}
+                if workload.delayed:
+                    shot_delayed(tools, workload, contender, share, of)
+                else:
+                    shot(tools, workload, contender, share, of[contender.name])
+    return {name: series for name, series in results.items() if series.memory}
+
+
+def prompt(name):
+    return f"{name}, prompt"
+
+
+def shot_delayed(tools, workload, contender, share, results):
+    """With delayed acknowledgements on both sides, then the same at once without: machines change from minute to minute."""
+    contender.sink.delay_acks(True)
+    shot(tools, replace(workload, load={**workload.load, "delayed-acks": True}), contender, share, results[contender.name])
+    contender.sink.delay_acks(False)
+    shot(tools, workload, contender, share, results[prompt(contender.name)])
