@@ -6,9 +6,9 @@ namespace postern {
 namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
-constexpr std::string_view blanks = " \t\r\n";
 constexpr std::string_view ellipsis = "...";
 
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 bool shown_as_is(char c) { return c >= ' ' && c <= '~'; }
 
 }  // namespace
@@ -35,9 +35,9 @@ bool contains_nocase(std::string_view text, std::string_view part) {
 }
 
 std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 // To its end, whatever comes: without a way out of the loop many octets are looked at at once.

@@ -157,6 +157,7 @@ Result<CanonicalAddress> parse_contact(std::string_view text, bool domains_allow
 
 Result<Mailbox> parse_contact_mailbox(std::string_view text) {
   text = trim(text);
+  if (auto plain = plain_mailbox(text)) return *std::move(plain);
   if (const auto why = unfit(text); !why.empty()) return no_address(text, why);
   if (is_domain_pattern(text)) return no_address(text, "a whole domain is not meant here");
   auto mailbox = text.starts_with('<') ? mailbox_of_path(text) : routed_mailbox_of(text);

@@ -99,17 +99,23 @@ Result<Batch> Batch::begin(const Env& env, const Tables& tables, const KeyHasher
   return Batch(std::move(*txn), tables, hasher, rules, *ours);
 }
 
-Result<Outcome> Batch::apply(const Change& change, Time now) {
-  if (const auto* note = std::get_if<NoteReturn>(&change)) return note_return(*this, *note, now);
-  if (const auto* placed = std::get_if<PlaceHold>(&change)) return apply_to_address(*placed, now);
-  if (const auto* lifted = std::get_if<LiftHolds>(&change)) return apply_to_address(*lifted, now);
-  return apply_to_address(std::get<GiveConsent>(change), now);
+Result<Outcome> Batch::apply(const Change& change, Time now) { return apply(change, nullptr, now); }
+
+Result<Outcome> Batch::apply(const Change& change, const ContactKey& key, Time now) {
+  return apply(change, &key, now);
 }
 
-Result<Outcome> Batch::apply_to_address(const auto& change, Time now) {
+Result<Outcome> Batch::apply(const Change& change, const ContactKey* key, Time now) {
+  if (const auto* note = std::get_if<NoteReturn>(&change)) return note_return(*this, *note, now);
+  if (const auto* hold = std::get_if<PlaceHold>(&change)) return apply_to_address(*hold, key, now);
+  if (const auto* lift = std::get_if<LiftHolds>(&change)) return apply_to_address(*lift, key, now);
+  return apply_to_address(std::get<GiveConsent>(change), key, now);
+}
+
+Result<Outcome> Batch::apply_to_address(const auto& change, const ContactKey* key, Time now) {
   if (auto good = check(change.address); !good) return std::unexpected(good.error());
   if (auto good = check(change.scope); !good) return std::unexpected(good.error());
-  auto target = read(change.address);
+  auto target = key != nullptr ? read(change.address, *key) : read(change.address);
   if (!target) return std::unexpected(target.error());
   if (auto room = check(target->contact, most_entries(change)); !room) {
     return std::unexpected(room.error());
@@ -300,8 +306,12 @@ Result<void> Batch::repeat(const Target& target, const policy::HoldId& hold) {
 }
 
 Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address) {
+  return read(address, (*hasher_)(address.text));
+}
+
+Result<Batch::Target> Batch::read(const policy::CanonicalAddress& address, const ContactKey& key) {
   const Table table = tables_.of(address);
-  Target target{.table = table, .key = (*hasher_)(address.text), .address = address, .contact = {}};
+  Target target{.table = table, .key = key, .address = address, .contact = {}};
   if (table == tables_.contacts && last_contact_ && target.key > *last_contact_) return target;
   auto record = txn_.get(table, target.key);
   if (!record) return std::unexpected(record.error());
@@ -342,13 +352,12 @@ Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, T
   EventRecord record{.contact = target.key,
                      .happened = event.happened,
                      .recorded = event.recorded,
-                     .source = kept_text(origin.source, max_source),
+                     .source = {},
                      .by = kept_text(origin.by, max_by),
-                     .import = 0,
+                     .import = import_ == nullptr ? 0 : import_->number,
                      .facts = std::move(event.facts)};
-  if (import_ != nullptr) {
-    record.import = import_->number;
-    if (record.source == import_->source) record.source.clear();
+  if (import_ == nullptr || origin.source != import_->source) {
+    record.source = kept_text(origin.source, max_source);
   }
   out_.clear();
   encode(record, out_);
@@ -356,6 +365,7 @@ Result<void> Batch::append(Target& target, policy::Facts facts, Time happened, T
   if (auto done = put(tables_.by_contact, target.key, id, by_contact_); !done) return done;
   if (auto counted = count_departure(target, record, origin.campaign, now); !counted)
     return counted;
+  if (origin.note.empty() && mail.empty()) return {};
   const SideRecord side = kept(origin.note, mail);
   if (side.empty()) return {};
   out_.clear();

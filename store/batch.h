@@ -40,6 +40,8 @@ class Batch {
   // Errc::invalid, and nothing was done: the batch is as good as before. After any other error it
   // can only be dropped.
   [[nodiscard]] Result<Outcome> apply(const Change& change, Time now);
+  // `key`: of the change's address, for who has it already.
+  [[nodiscard]] Result<Outcome> apply(const Change& change, const ContactKey& key, Time now);
   // Returns when it is on the disk. Without a change there is nothing to write, and no fsync.
   [[nodiscard]] Result<void> commit();
 
@@ -82,7 +84,9 @@ class Batch {
         rules_(&rules),
         numbering_(numbering) {}
 
-  Result<Outcome> apply_to_address(const auto& change, Time now);
+  Result<Outcome> apply_to_address(const auto& change, const ContactKey* key, Time now);
+  Result<Outcome> apply(const Change& change, const ContactKey* key, Time now);
+  Result<Target> read(const policy::CanonicalAddress& address, const ContactKey& key);
   Result<Outcome> apply(const PlaceHold& change, Target& target, Time now);
   Result<Outcome> apply(const LiftHolds& change, Target& target, Time now);
   Result<Outcome> apply(const GiveConsent& change, Target& target, Time now);

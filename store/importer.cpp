@@ -279,7 +279,7 @@ class Importer {
     }
     std::optional<Outcome> most;
     for (const Change& change : decoded_) {
-      auto outcome = batch.apply(change, options_.now);
+      auto outcome = batch.apply(change, record.key, options_.now);
       if (!outcome) {
         if (outcome.error().code != Errc::invalid) return std::unexpected(outcome.error());
         ++pending.counts.rejected;

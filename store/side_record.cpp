@@ -14,6 +14,7 @@ constexpr std::uint8_t version = 1;
 }  // namespace
 
 SideRecord kept(std::string_view note, const MailDetails& mail) {
+  if (mail.empty()) return {.note = kept_text(note, max_note), .mail = {}};
   return {.note = kept_text(note, max_note),
           .mail = {.campaign = kept_campaign(mail.campaign),
                    .remote_mta = kept_text(mail.remote_mta, max_host),

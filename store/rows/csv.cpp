@@ -4,6 +4,10 @@
 
 namespace postern::rows {
 
+CsvReader::CsvReader(CsvStyle style) : style_(style) {
+  for (const char c : {style.delimiter, '\n', '"'}) special_[static_cast<unsigned char>(c)] = true;
+}
+
 Result<CsvRecord> CsvReader::read(std::string_view text) {
   text_ = text;
   at_ = 0;
@@ -31,11 +35,14 @@ Result<void> CsvReader::field() {
   if (at_ < text_.size() && text_[at_] == '"') return quoted_field();
   const std::size_t start = at_;
   bool quote = false;
-  for (; at_ < text_.size(); ++at_) {
-    const char c = text_[at_];
+  std::size_t at = at_;
+  for (; at < text_.size(); ++at) {
+    const char c = text_[at];
+    if (!special_[static_cast<unsigned char>(c)]) continue;
     if (c == style_.delimiter || c == '\n') break;
-    quote = quote || c == '"';
+    quote = true;
   }
+  at_ = at;
   if (quote) return fail(Errc::invalid, "a quote inside a field without quotes");
   std::string_view field = text_.substr(start, at_ - start);
   if (ends_line(at_) && field.ends_with('\r')) field.remove_suffix(1);

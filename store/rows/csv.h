@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -26,7 +27,7 @@ struct CsvRecord {
 
 class CsvReader {
  public:
-  explicit CsvReader(CsvStyle style = {}) : style_(style) {}
+  explicit CsvReader(CsvStyle style = {});
 
   // The first record of `text`, which ends at LF, CRLF or the end of `text`. Errc::invalid where a
   // quote is not closed, or is where none may be.
@@ -46,6 +47,7 @@ class CsvReader {
   [[nodiscard]] std::string_view unescaped(std::string_view content);
 
   CsvStyle style_;
+  std::array<bool, 256> special_{};  // what may end a field without quotes, or must not be in it
   std::string_view text_;
   std::size_t at_ = 0;
   bool quotes_ = false;  // a field in quotes: the record may span lines

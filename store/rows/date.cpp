@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <iterator>
 #include <optional>
@@ -71,6 +72,25 @@ DateReading reading_of(const Civil& civil) {
   const auto time = parse_time({text.data(), text.size()});
   if (!time) return unreadable();
   return {DateReading::Kind::time, *time};
+}
+
+// "2026-03-01 12:00:00", as most tools write it; nullopt where it is anything else.
+std::optional<Time> plain_time(std::string_view text) {
+  constexpr std::string_view shape = "dddd-dd-dd dd:dd:dd";
+  if (text.size() != shape.size()) return std::nullopt;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 'd' ? !is_digit(text[i]) : text[i] != shape[i]) return std::nullopt;
+  }
+  const auto two = [&](std::size_t at) {
+    return static_cast<unsigned>(text[at] - '0') * 10U + static_cast<unsigned>(text[at + 1] - '0');
+  };
+  const std::chrono::year_month_day day{std::chrono::year{static_cast<int>(two(0) * 100 + two(2))},
+                                        std::chrono::month{two(5)}, std::chrono::day{two(8)}};
+  const bool good = day.ok() && day.year() >= std::chrono::year{first_year} && two(11) < 24 &&
+                    two(14) < 60 && two(17) < 60;
+  if (!good) return std::nullopt;
+  return std::chrono::sys_days{day} + std::chrono::hours{two(11)} + std::chrono::minutes{two(14)} +
+         std::chrono::seconds{two(17)};
 }
 
 class Reader {
@@ -141,6 +161,7 @@ class Reader {
 
   // "Fri, 1 Mar", "Fri Mar 1": what day of the week it was, the date says.
   void skip_weekday() {
+    if (!rest_.empty() && is_digit(rest_.front())) return;
     const std::string_view before = rest_;
     const std::string name = word();
     const bool known =
@@ -330,6 +351,7 @@ DateReading from_digits(std::string_view text, std::size_t whole) {
 DateReading read_date(std::string_view text, DateOrder order) {
   text = trim(text);
   if (text.empty()) return none();
+  if (const auto time = plain_time(text)) return {DateReading::Kind::time, *time};
   const auto* end = std::ranges::find_if_not(text, is_digit);
   const auto whole = static_cast<std::size_t>(end - text.begin());
   const std::string_view behind = text.substr(whole);
