@@ -100,13 +100,13 @@ def delayed(results):
     return [f"ACK: rate with delayed acknowledgements, in parts of that without: {told}"]
 
 
-def compared_table(commit, workloads, results, rounds):
-    lines = [f"{rounds} rounds, both gates in turn; medians. old: {commit}. Ratios new : old, round by round.",
-             f"{'':5}{'unit':10}{'old/s':>10}{'new/s':>10}{'ratio':>8}{'old us':>10}{'new us':>10}{'ratio':>8}"]
+def compared_table(commit, workloads, results):
+    lines = [f"Both gates in turn, medians of the rounds. old: {commit}. Ratios new : old, round by round.",
+             f"{'':5}{'unit':10}{'rounds':>6}{'old/s':>10}{'new/s':>10}{'ratio':>8}{'old us':>10}{'new us':>10}{'ratio':>8}"]
     for workload in workloads:
         of = results[workload.name]
         lines.append(
-            f"{workload.name:5}{workload.unit:10}{number(get(of, 'old', 'rate')):>10}{number(get(of, 'gate', 'rate')):>10}"
+            f"{workload.name:5}{workload.unit:10}{len(of['gate'].memory):>6}{number(get(of, 'old', 'rate')):>10}{number(get(of, 'gate', 'rate')):>10}"
             f"{ratio(of, 'old', 'rate'):>8.2f}{number(get(of, 'old', 'cpu')):>10}{number(get(of, 'gate', 'cpu')):>10}"
             f"{ratio(of, 'old', 'cpu'):>8.2f}")
     return "\n".join(lines)
