@@ -52,12 +52,12 @@ def run_store(options, folder, names, budget):
 
 def chosen_of(names):
     """(workloads, names of the store's rows)"""
-    of_store = [name for name in store_rows.NAMES if not names or name in names]
-    of_mail = [name for name in names if name not in store_rows.NAMES]
+    of_store = [name for name in store_rows.ABOUT if not names or name in names]
+    of_mail = [name for name in names if name not in store_rows.ABOUT]
     try:
         return (workloads.chosen(of_mail) if of_mail or not names else []), of_store
     except KeyError as error:
-        known = [workload.name for workload in workloads.WORKLOADS] + list(store_rows.NAMES)
+        known = [workload.name for workload in workloads.WORKLOADS] + list(store_rows.ABOUT)
         raise Failure(f"no workload {error.args[0]}; there are: {', '.join(known)}") from error
 
 

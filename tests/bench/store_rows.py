@@ -8,7 +8,11 @@ import page
 import stores
 from measuring import Failure
 
-NAMES = ("S1", "S2", "S3")
+ABOUT = {
+    "S1": "lookups in a store of a million contacts, beside LMDB's own get",
+    "S2": "an import of a million contacts, beside postmap lmdb:",
+    "S3": "unsubscriptions that are on the disk, a second, one at a time and a hundred",
+}
 CONTACTS = 1_000_000
 IMPORTS = 3  # rounds of S2, at most
 ONE_BY_ONE, AT_ONCE = 300, 3000  # POSTs of a round
