@@ -20,11 +20,12 @@ LINKS_A_CALL = 1_000
 PATIENCE = 30  # seconds for any answer
 
 
-def make_links(binary, config, people):
-    """The targets of the links of so many people: /u/TOKEN."""
+def make_links(binary, config, people, begin=0):
+    """The targets of the links of so many people, from that number on: /u/TOKEN."""
     targets = []
-    for first in range(0, people, LINKS_A_CALL):
-        addresses = [f"person{number}@example.com" for number in range(first, min(people, first + LINKS_A_CALL))]
+    end = begin + people
+    for first in range(begin, end, LINKS_A_CALL):
+        addresses = [f"person{number}@example.com" for number in range(first, min(end, first + LINKS_A_CALL))]
         done = subprocess.run([str(binary), "link", "--config", str(config), *addresses], capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"postern link ended with {done.returncode}: {done.stderr[-500:]}")

@@ -1,6 +1,7 @@
 """A workload, round by round, its contenders in turn: what each round came to, checked against what the sink took."""
 
 import contextlib
+import itertools
 import time
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -10,6 +11,7 @@ from measuring import Failure
 
 LONGEST = 120  # seconds until the sink must have everything
 WARM_UP = 4  # the round that does not count is so much smaller
+LEAST_ROUNDS = 3
 
 
 @dataclass
@@ -26,6 +28,27 @@ class Series:
 
     def medians(self):
         return {name: median(values) for name, values in vars(self).items() if values}
+
+
+class Budget:
+    """Time for a run of several parts: each has an equal share of what is left, so that a slow one ends with fewer rounds."""
+
+    def __init__(self, seconds, parts):
+        self._end = time.monotonic() + seconds
+        self._parts = parts
+        self._share_ends = 0.0
+
+    def next_part(self):
+        now = time.monotonic()
+        self._share_ends = now + (self._end - now) / max(1, self._parts)
+        self._parts -= 1
+
+    def rounds(self, wanted):
+        """Numbers of rounds from 0 on, fewer than wanted where the share is used up."""
+        for number in range(wanted):
+            if number >= LEAST_ROUNDS and time.monotonic() > self._share_ends:
+                return
+            yield number
 
 
 def options_of(workload, contender, share=1):
@@ -92,14 +115,14 @@ def shot(tools, workload, contender, share, series):
 
 
 def measure(tools, workload, running, rounds, folder):
-    """{contender's name: Series}; where acknowledgements are delayed, those without behind them, as "NAME, prompt"."""
+    """{contender's name: Series}; where acknowledgements are delayed, also "NAME, prompt" without. `rounds`: their numbers."""
     taking_part = [running[name] for name in workload.contenders if name in running]
     results = {name: Series() for contender in taking_part for name in (contender.name, prompt(contender.name))}
     tls = {"tls": True} if workload.load.get("tls") else {}
     with contextlib.ExitStack() as held:
         if workload.idle:
             held.enter_context(mail.idle(tools, folder, taking_part, workload.idle, **tls))
-        for number in range(-1, rounds):  # the first is not counted
+        for number in itertools.chain([-1], rounds):  # the first is not counted
             # Who goes first changes, so that no contender always follows the same one.
             for contender in taking_part if number % 2 == 0 else reversed(taking_part):
                 counted = number >= 0

@@ -8,7 +8,7 @@ import store_rows
 import workloads
 from measuring import Failure, raise_file_limit, temporary_folder
 from revisions import build, checked_out, commit_of
-from rounds import measure
+from rounds import Budget, measure
 from setups import Bench
 from tables import compared_table, table
 
@@ -20,15 +20,17 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def run_all(options, bench, chosen, setup):
+def run_all(options, bench, chosen, setup, budget):
     """({workload's name: {contender's name: Series}}, what could not be measured)"""
     results, failed = {}, []
     for name in dict.fromkeys(workload.setup for workload in chosen):
         with setup(name) as running:
             for workload in (workload for workload in chosen if workload.setup == name):
                 began = time.monotonic()
+                budget.next_part()
+                rounds = budget.rounds(options.rounds)
                 try:
-                    results[workload.name] = measure(bench.tools, workload, running, options.rounds, bench.folder)
+                    results[workload.name] = measure(bench.tools, workload, running, rounds, bench.folder)
                 except Failure as failure:
                     failed.append(f"{workload.name}: {failure}")
                     # What is left of it may still be under way there.
@@ -37,11 +39,11 @@ def run_all(options, bench, chosen, setup):
     return results, failed
 
 
-def run_store(options, folder, names):
+def run_store(options, folder, names, budget):
     """(lines of the store's table, what could not be measured)"""
     began = time.monotonic()
     try:
-        lines = store_rows.measure(options, folder, names)
+        lines = store_rows.measure(options, folder, names, budget)
     except Failure as failure:
         return [], [f"{', '.join(names)}: {failure}"]
     say(f"bench: {', '.join(names)} in {time.monotonic() - began:.0f} s")
@@ -50,12 +52,12 @@ def run_store(options, folder, names):
 
 def chosen_of(names):
     """(workloads, names of the store's rows)"""
-    of_store = [name for name in store_rows.NAMES if not names or name in names or "S" in names]
-    of_mail = [name for name in names if not name.startswith("S")]
+    of_store = [name for name in store_rows.ABOUT if not names or name in names]
+    of_mail = [name for name in names if name not in store_rows.ABOUT]
     try:
         return (workloads.chosen(of_mail) if of_mail or not names else []), of_store
     except KeyError as error:
-        known = [workload.name for workload in workloads.WORKLOADS] + list(store_rows.NAMES)
+        known = [workload.name for workload in workloads.WORKLOADS] + list(store_rows.ABOUT)
         raise Failure(f"no workload {error.args[0]}; there are: {', '.join(known)}") from error
 
 
@@ -79,10 +81,11 @@ def run(options):
         return
     raise_file_limit(MOST_FILES)
     began = time.monotonic()
+    budget = Budget(options.minutes * 60, len(chosen) + len(of_store))
     with temporary_folder() as folder:
         bench = Bench(options, folder)
-        results, failed = run_all(options, bench, chosen, bench.setup)
-        lines, failed_too = run_store(options, folder, of_store) if of_store else ([], [])
+        results, failed = run_all(options, bench, chosen, bench.setup, budget)
+        lines, failed_too = run_store(options, folder, of_store, budget) if of_store else ([], [])
     chosen = [workload for workload in chosen if workload.name in results]
     text = table(chosen, results) if chosen else ""
     took = f"\n{(time.monotonic() - began) / 60:.1f} minutes"
@@ -96,6 +99,7 @@ def compare(options):
     with checked_out(commit) as tree, temporary_folder() as folder:
         old = build(tree, "postern") / "postern"
         bench = Bench(options, folder)
-        results, failed = run_all(options, bench, chosen, bench.compared(old))
+        budget = Budget(options.minutes * 60, len(chosen))
+        results, failed = run_all(options, bench, chosen, bench.compared(old), budget)
     chosen = [workload for workload in chosen if workload.name in results]
-    conclude(options, compared_table(commit, chosen, results, options.rounds), results, failed)
+    conclude(options, compared_table(commit, chosen, results), results, failed)

@@ -57,8 +57,8 @@ def get(of, who, what):
     return median(getattr(of[who], what))
 
 
-COLUMNS = (("", 5), ("unit", 10), ("rounds", 6), ("gate/s", 10), ("haproxy/s", 10), ("Postfix/s", 10), ("gate us", 9), ("haproxy us", 11),
-           ("Postfix us", 11), ("x haproxy", 10), ("x Postfix", 10), ("gate MiB", 9), ("haproxy", 8), ("Postfix", 8))
+COLUMNS = (("", 5), ("unit", 10), ("rounds", 6), ("gate/s", 10), ("haproxy/s", 10), ("Postfix/s", 10), ("gate us", 9),
+           ("haproxy us", 11), ("Postfix us", 11), ("x haproxy", 10), ("x Postfix", 10), ("gate MiB", 9), ("haproxy", 8), ("Postfix", 8))
 
 
 def row(workload, of):
@@ -100,13 +100,14 @@ def delayed(results):
     return [f"ACK: rate with delayed acknowledgements, in parts of that without: {told}"]
 
 
-def compared_table(commit, workloads, results, rounds):
-    lines = [f"{rounds} rounds, both gates in turn; medians. old: {commit}. Ratios new : old, round by round.",
-             f"{'':5}{'unit':10}{'old/s':>10}{'new/s':>10}{'ratio':>8}{'old us':>10}{'new us':>10}{'ratio':>8}"]
+def compared_table(commit, workloads, results):
+    lines = [f"Both gates in turn, medians of the rounds. old: {commit}. Ratios new : old, round by round.",
+             f"{'':5}{'unit':10}{'rounds':>6}{'old/s':>10}{'new/s':>10}{'ratio':>8}{'old us':>10}{'new us':>10}{'ratio':>8}"]
     for workload in workloads:
         of = results[workload.name]
         lines.append(
-            f"{workload.name:5}{workload.unit:10}{number(get(of, 'old', 'rate')):>10}{number(get(of, 'gate', 'rate')):>10}"
+            f"{workload.name:5}{workload.unit:10}{len(of['gate'].memory):>6}"
+            f"{number(get(of, 'old', 'rate')):>10}{number(get(of, 'gate', 'rate')):>10}"
             f"{ratio(of, 'old', 'rate'):>8.2f}{number(get(of, 'old', 'cpu')):>10}{number(get(of, 'gate', 'cpu')):>10}"
             f"{ratio(of, 'old', 'cpu'):>8.2f}")
     return "\n".join(lines)
