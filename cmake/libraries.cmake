@@ -26,4 +26,6 @@ add_library(postern_asio_headers INTERFACE)
 target_link_libraries(postern_asio_headers INTERFACE Boost::headers)
 target_compile_definitions(postern_asio_headers INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_STD_COROUTINE_EXPERIMENTAL)
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_STD_COROUTINE_EXPERIMENTAL
+  # Asio keeps two frames for the next coroutine, and none above 1,020 octets; malloc() does better.
+  BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)

@@ -1,5 +1,6 @@
 // The one line that a sender reads: address, reason and date first, then the note as far as it
 // fits.
+#include "base/text.h"
 #include "policy/decision.h"
 #include "policy/unicode.h"
 
@@ -15,6 +16,9 @@ constexpr std::string_view ellipsis = "...";
 
 // Fit for one line of a reply: controls are blanks, what the client cannot read is a question mark.
 std::string one_line(std::string_view text, bool utf8) {
+  if (is_ascii(text) && !has_control(text) && !text.starts_with(' ') && !text.ends_with(' ')) {
+    return std::string(text);
+  }
   std::string result;
   while (true) {
     const auto plain = std::ranges::find_if_not(text, [](char c) { return c >= ' ' && c <= '~'; });
@@ -53,31 +57,30 @@ std::string_view tail(std::string_view text, std::size_t size) {
 }
 
 // Both ends tell who is meant: the local part begins, the domain ends an address.
-std::string shortened(std::string_view text, std::size_t size) {
-  if (text.size() <= size) return std::string(text);
+std::string shortened(std::string text, std::size_t size) {
+  if (text.size() <= size) return text;
   const std::size_t room = size - ellipsis.size();
   std::string result(head(text, room / 2));
   result += ellipsis;
   return result += tail(text, room - room / 2);
 }
 
-std::string phrase(const Verdict& verdict) {
-  const std::string date = format_date(verdict.date);
+// In front of the date.
+std::string_view phrase(const Verdict& verdict) {
   switch (verdict.reason) {
     case Reason::unsubscribed:
-      return "recipient unsubscribed on " + date;
+      return "recipient unsubscribed on ";
     case Reason::complained:
-      return "recipient complained on " + date;
+      return "recipient complained on ";
     case Reason::bounced:
-      return "earlier mail bounced on " + date;
+      return "earlier mail bounced on ";
     case Reason::blocked:
-      return (verdict.domain_wide ? "blocked (whole domain) on " : "blocked on ") + date;
+      return verdict.domain_wide ? "blocked (whole domain) on " : "blocked on ";
     case Reason::no_consent:
-      return "no recorded consent to mail of this stream";
     case Reason::none:
       break;
   }
-  return {};
+  return "no recorded consent to mail of this stream";
 }
 
 }  // namespace
@@ -87,16 +90,21 @@ bool tells_note(Reason reason) { return reason == Reason::bounced || reason == R
 Refusal refusal(const Verdict& verdict, std::string_view address, std::string_view note,
                 bool utf8) {
   if (verdict.allowed()) return {};
-  const std::string reason = phrase(verdict);
+  const std::string_view reason = phrase(verdict);
+  const std::string date = reason.ends_with(' ') ? format_date(verdict.date) : std::string();
   Refusal result{.code = 550,
                  .enhanced_status_code = verdict.reason == Reason::bounced ? "5.1.1" : "5.7.1",
                  .text = {}};
+  result.text.reserve(max_text);
   if (!address.empty()) {
     constexpr std::size_t frame = std::string_view("<>: ").size();
-    result.text =
-        "<" + shortened(one_line(address, utf8), max_text - frame - reason.size()) + ">: ";
+    const std::size_t room = max_text - frame - reason.size() - date.size();
+    result.text += '<';
+    result.text += shortened(one_line(address, utf8), room);
+    result.text += ">: ";
   }
   result.text += reason;
+  result.text += date;
   if (!tells_note(verdict.reason)) return result;
   if (const std::string line = one_line(note, utf8); !line.empty()) {
     const std::string whole = result.text + ": " + line;

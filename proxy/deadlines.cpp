@@ -1,5 +1,7 @@
 #include "proxy/deadlines.h"
 
+#include <ctime>
+
 namespace postern::proxy {
 
 Deadline::Deadline(Deadlines& list) : list_(list), next_(list.first_) {
@@ -17,7 +19,13 @@ Deadline::~Deadline() {
   if (next_ != nullptr) next_->previous_ = previous_;
 }
 
-void Deadline::arm(std::chrono::milliseconds limit) { expires_ = Clock::now() + limit; }
+// The clock of the last tick will do, and costs next to nothing.
+void Deadline::arm(std::chrono::milliseconds limit) {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  const auto since_start = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  expires_ = Clock::time_point(since_start) + limit;
+}
 
 void Deadlines::expire(Deadline::Clock::time_point now) {
   for (walking_ = first_; walking_ != nullptr;) {

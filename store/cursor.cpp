@@ -1,5 +1,7 @@
 #include "store/cursor.h"
 
+#include <utility>
+
 #include <lmdb.h>
 
 namespace postern::store {
@@ -32,42 +34,24 @@ Result<bool> Cursor::at(Octets key) { return step(key, MDB_SET_KEY); }
 Result<bool> Cursor::next() { return step({}, MDB_NEXT); }
 Result<bool> Cursor::next_of_key() { return step({}, MDB_NEXT_DUP); }
 
-Result<bool> Cursor::append(Octets key, Octets value) {
-  MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
-  MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_APPEND);
-  if (code == MDB_KEYEXIST) return false;
-  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
-  return true;
+Result<bool> Cursor::append(Octets key, Octets value) { return put(key, value, MDB_APPEND); }
+Result<bool> Cursor::add(Octets key, Octets value) { return put(key, value, MDB_NOOVERWRITE); }
+Result<bool> Cursor::add_value(Octets key, Octets value) { return put(key, value, MDB_NODUPDATA); }
+Result<void> Cursor::replace(Octets key, Octets value) {
+  auto done = put(key, value, MDB_CURRENT);
+  return done ? Result<void>{} : std::unexpected(std::move(done).error());
 }
 
-Result<bool> Cursor::add_value(Octets key, Octets value) {
+Result<bool> Cursor::put(Octets key, Octets value, unsigned flags) {
   MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
   MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_NODUPDATA);
-  if (code == MDB_KEYEXIST) return false;
-  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
-  return true;
-}
-
-Result<bool> Cursor::add(Octets key, Octets value) {
-  MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
-  MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_NOOVERWRITE);
+  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, flags);
   if (code == MDB_KEYEXIST) {
     value_ = {static_cast<const std::uint8_t*>(what.mv_data), what.mv_size};
     return false;
   }
   if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
   return true;
-}
-
-Result<void> Cursor::replace(Octets key, Octets value) {
-  MDB_val at{key.size(), const_cast<std::uint8_t*>(key.data())};
-  MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const int code = ::mdb_cursor_put(handle_.get(), &at, &what, MDB_CURRENT);
-  if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));
-  return {};
 }
 
 Result<void> Cursor::renew(const Txn& txn) {

@@ -24,11 +24,10 @@ class Cursor {
   // As Txn::append(), and faster where one row comes after the other, since it stays at the end: it
   // must die before another row is put into the same table.
   [[nodiscard]] Result<bool> append(Octets key, Octets value);
-  // As Txn::add(), of a table with several values a key; it stays where it is, too.
-  [[nodiscard]] Result<bool> add_value(Octets key, Octets value);
-  // As Txn::add() of a plain table: false where the key is there already, and value() is what it
-  // has. Keys that come in their order cost less, since it stays where it is.
+  // As Txn::add(): of a plain table, where value() is then what the key has; and of one with
+  // several values a key. Keys that come in their order cost less, since it stays where it is.
   [[nodiscard]] Result<bool> add(Octets key, Octets value);
+  [[nodiscard]] Result<bool> add_value(Octets key, Octets value);
   // Of the key where it stands, which add() has just found there.
   [[nodiscard]] Result<void> replace(Octets key, Octets value);
   [[nodiscard]] Result<void> renew(const Txn& txn);
@@ -43,6 +42,7 @@ class Cursor {
   };
   Cursor(const Env& env, MDB_cursor* handle) : env_(&env), handle_(handle) {}
   Result<bool> step(Octets key, int operation);
+  Result<bool> put(Octets key, Octets value, unsigned flags);
 
   const Env* env_;
   std::unique_ptr<MDB_cursor, Close> handle_;

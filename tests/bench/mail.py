@@ -2,8 +2,8 @@
 
 import contextlib
 import json
+import select
 import subprocess
-import sys
 from pathlib import Path
 
 from measuring import Failure, running
@@ -32,7 +32,7 @@ class Sink:
     def _answer(self):
         line = self._process.stdout.readline()
         if not line:
-            raise Failure("smtp_sink ended")
+            raise Failure(f"smtp_sink ended with {self._process.wait()}")
         return json.loads(line)
 
     def _say(self, letter):
@@ -88,32 +88,51 @@ def send(tools, port, **options):
     return json.loads(done.stdout)
 
 
-def check_lost(name, said):
-    """haproxy now and then closes a TLS connection at once, for no reason that can be seen: that is told. Nobody else may."""
-    lost = said.get("lost", 0)
-    if lost and name != "haproxy":
-        raise Failure(f"{name} closed {lost} connections before the greeting")
-    if lost:
-        print(f"bench: {name} closed {lost} connections before the greeting; they were opened again", file=sys.stderr)
+class Held:
+    """Connections of a contender that have said EHLO and are left alone."""
+
+    def __init__(self, tools, folder, contender, count, options):
+        self._name = contender.name
+        self._log = Path(folder) / f"idle-{contender.name}.log"
+        command = [str(tools.load), "--port", str(contender.port), "--idle", str(count), *arguments_of(options)]
+        with open(self._log, "wb") as errors:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+
+    def wait(self):
+        """Until all of them are open."""
+        ready, _, _ = select.select([self._process.stdout], [], [], LONGEST)
+        if not ready or not self._process.stdout.readline():
+            self._fail()
+
+    def release(self):
+        """They are all still open, and are ended with QUIT."""
+        self._process.stdin.close()
+        try:
+            ended = self._process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            ended = None
+        if ended != 0:
+            self._fail()
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _fail(self):
+        raise Failure(f"idle connections of {self._name}: {self._log.read_text().strip() or f'not within {LONGEST} s'}")
 
 
 @contextlib.contextmanager
-def idle(tools, folder, contender, count, **options):
-    """So many connections that have said EHLO, held open; they are all there at the end, or it fails."""
-    command = [str(tools.load), "--port", str(contender.port), "--idle", str(count), *arguments_of(options)]
-    log = Path(folder) / f"idle-{contender.name}.log"
-    with open(log, "wb") as errors:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-    try:
-        said = process.stdout.readline()
-        if not said:
-            raise Failure(f"idle connections of {contender.name}: {log.read_text().strip()}")
-        check_lost(contender.name, json.loads(said))
+def idle(tools, folder, contenders, count, **options):
+    """So many connections to each, which have said EHLO and are held open; they are all there at the end, or it fails."""
+    with contextlib.ExitStack() as stack:
+        all_held = []
+        for contender in contenders:
+            all_held.append(Held(tools, folder, contender, count, options))
+            stack.callback(all_held[-1].kill)
+        for held in all_held:
+            held.wait()
         yield
-        process.stdin.close()
-        if process.wait(LONGEST) != 0:
-            raise Failure(f"idle connections of {contender.name}: {log.read_text().strip()}")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        for held in all_held:
+            held.release()

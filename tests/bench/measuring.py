@@ -179,6 +179,12 @@ def memory(pid):
     return {name: int(sizes[name]) * 1024 for name in ("Rss", "Anonymous")}
 
 
+def most_files():
+    """How many a process may have open, at most."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
+
+
 def raise_file_limit(wanted):
     """For us, and for whom we start, who inherits it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

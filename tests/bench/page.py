@@ -3,6 +3,7 @@ and how long one takes, by how many ask at a time. Beside it what the disk can d
 """
 
 import collections
+import contextlib
 import os
 import re
 import selectors
@@ -19,11 +20,12 @@ LINKS_A_CALL = 1_000
 PATIENCE = 30  # seconds for any answer
 
 
-def make_links(binary, config, people):
-    """The targets of the links of so many people: /u/TOKEN."""
+def make_links(binary, config, people, begin=0):
+    """The targets of the links of so many people, from that number on: /u/TOKEN."""
     targets = []
-    for first in range(0, people, LINKS_A_CALL):
-        addresses = [f"person{number}@example.com" for number in range(first, min(people, first + LINKS_A_CALL))]
+    end = begin + people
+    for first in range(begin, end, LINKS_A_CALL):
+        addresses = [f"person{number}@example.com" for number in range(first, min(end, first + LINKS_A_CALL))]
         done = subprocess.run([str(binary), "link", "--config", str(config), *addresses], capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"postern link ended with {done.returncode}: {done.stderr[-500:]}")
@@ -88,12 +90,14 @@ def post_all(port, targets, connections):
 
 
 def syncs_a_second(folder):
-    """Writes of 4 KiB with fdatasync, for a second."""
+    """Writes of 4 KiB with fdatasync, in the place where something stands, for a second."""
     count = 0
     with open(folder / "syncs", "wb", buffering=0) as out:
+        out.write(b"x" * 4096 * 256)
+        os.fsync(out.fileno())
         began = time.monotonic()
         while time.monotonic() - began < 1:
-            out.write(b"x" * 4096)
+            os.pwrite(out.fileno(), b"y" * 4096, count % 256 * 4096)
             os.fdatasync(out.fileno())
             count += 1
     return count
@@ -104,31 +108,40 @@ def unsubscribed(binary, config):
     return int(re.search(r"unsubscribed\s+(\d+)", done.stdout)[1])
 
 
+@contextlib.contextmanager
+def page_of(binary, folder):
+    """(port, configuration) of a gate with an unsubscribe page and an empty store."""
+    config = folder / "postern.toml"
+    config.write_text(f'hostname = "gate.example.com"\n[store]\npath = "{folder}/store"\n'
+                      '[[listener]]\naddress = "127.0.0.1:0"\n[upstream]\naddress = "127.0.0.1:9"\n'
+                      '[web]\naddress = "127.0.0.1:0"\n[unsubscribe]\nurl = "https://unsub.example.com"\n')
+    log = folder / "gate.log"
+    with running([str(binary), "serve", "--config", str(config)], log) as process:
+
+        def port():
+            found = re.search(r"listening on 127\.0\.0\.1:(\d+) \(web\)", Path(log).read_text(errors="replace"))
+            return int(found[1]) if found else None
+
+        yield wait_until(port, process, log, "the gate"), config
+
+
+def check_stored(binary, config, posts):
+    there = unsubscribed(binary, config)
+    if there != posts:
+        raise Failure(f"{posts} POSTs were answered 200, {there} are in the store")
+
+
 def run(options):
-    with temporary_folder() as folder:
-        config = folder / "postern.toml"
-        config.write_text(f'hostname = "gate.example.com"\n[store]\npath = "{folder}/store"\n'
-                          '[[listener]]\naddress = "127.0.0.1:0"\n[upstream]\naddress = "127.0.0.1:9"\n'
-                          '[web]\naddress = "127.0.0.1:0"\n[unsubscribe]\nurl = "https://unsub.example.com"\n')
-        log = folder / "gate.log"
-        with running([str(options.gate), "serve", "--config", str(config)], log) as process:
-
-            def port():
-                found = re.search(r"listening on 127\.0\.0\.1:(\d+) \(web\)", Path(log).read_text(errors="replace"))
-                return int(found[1]) if found else None
-
-            web = wait_until(port, process, log, "the gate")
-            steps = options.connections
-            targets = make_links(options.gate, config, options.posts * len(steps))
-            print(f"disk: {syncs_a_second(folder)} writes of 4 KiB with fdatasync a second, one by one")
-            print(f"{'at a time':>10} {'POSTs/s':>9} {'p50 ms':>8} {'p99 ms':>8}")
-            for number, connections in enumerate(steps):
-                mine = targets[number * options.posts:(number + 1) * options.posts]
-                seconds, times = post_all(web, mine, connections)
-                times.sort()
-                print(f"{connections:>10} {len(mine) / seconds:>9.0f} {statistics.median(times) * 1000:>8.2f} "
-                      f"{times[len(times) * 99 // 100] * 1000:>8.2f}")
-            there = unsubscribed(options.gate, config)
-            if there != len(targets):
-                raise Failure(f"{len(targets)} POSTs were answered 200, {there} are in the store")
-            print(f"every one of {there} is in the store")
+    with temporary_folder() as folder, page_of(options.gate, folder) as (web, config):
+        steps = options.connections
+        targets = make_links(options.gate, config, options.posts * len(steps))
+        print(f"disk: {syncs_a_second(folder)} writes of 4 KiB with fdatasync a second, one by one")
+        print(f"{'at a time':>10} {'POSTs/s':>9} {'p50 ms':>8} {'p99 ms':>8}")
+        for number, connections in enumerate(steps):
+            mine = targets[number * options.posts:(number + 1) * options.posts]
+            seconds, times = post_all(web, mine, connections)
+            times.sort()
+            print(f"{connections:>10} {len(mine) / seconds:>9.0f} {statistics.median(times) * 1000:>8.2f} "
+                  f"{times[len(times) * 99 // 100] * 1000:>8.2f}")
+        check_stored(options.gate, config, len(targets))
+        print(f"every one of {len(targets)} is in the store")

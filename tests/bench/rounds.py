@@ -1,8 +1,9 @@
 """A workload, round by round, its contenders in turn: what each round came to, checked against what the sink took."""
 
 import contextlib
+import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import mail
@@ -10,6 +11,7 @@ from measuring import Failure
 
 LONGEST = 120  # seconds until the sink must have everything
 WARM_UP = 4  # the round that does not count is so much smaller
+LEAST_ROUNDS = 3
 
 
 @dataclass
@@ -26,6 +28,27 @@ class Series:
 
     def medians(self):
         return {name: median(values) for name, values in vars(self).items() if values}
+
+
+class Budget:
+    """Time for a run of several parts: each has an equal share of what is left, so that a slow one ends with fewer rounds."""
+
+    def __init__(self, seconds, parts):
+        self._end = time.monotonic() + seconds
+        self._parts = parts
+        self._share_ends = 0.0
+
+    def next_part(self):
+        now = time.monotonic()
+        self._share_ends = now + (self._end - now) / max(1, self._parts)
+        self._parts -= 1
+
+    def rounds(self, wanted):
+        """Numbers of rounds from 0 on, fewer than wanted where the share is used up."""
+        for number in range(wanted):
+            if number >= LEAST_ROUNDS and time.monotonic() > self._share_ends:
+                return
+            yield number
 
 
 def options_of(workload, contender, share=1):
@@ -75,7 +98,6 @@ def shot(tools, workload, contender, share, series):
     contender.sink.taken()
     before, began = contender.cpu(), time.monotonic()
     sent = mail.send(tools, contender.port, **options)
-    mail.check_lost(contender.name, sent)
     at_once, sink_cpu = wait_for(contender.sink, messages, recipients)
     seconds = sent.get("seconds", 0) if at_once else time.monotonic() - began
     contender.settle()
@@ -93,21 +115,33 @@ def shot(tools, workload, contender, share, series):
 
 
 def measure(tools, workload, running, rounds, folder):
-    """{contender's name: Series}"""
+    """{contender's name: Series}; where acknowledgements are delayed, also "NAME, prompt" without. `rounds`: their numbers."""
     taking_part = [running[name] for name in workload.contenders if name in running]
-    results = {contender.name: Series() for contender in taking_part}
-    sink = taking_part[0].sink
-    sink.delay_acks(workload.delayed)
+    results = {name: Series() for contender in taking_part for name in (contender.name, prompt(contender.name))}
     tls = {"tls": True} if workload.load.get("tls") else {}
     with contextlib.ExitStack() as held:
         if workload.idle:
-            for contender in taking_part:
-                held.enter_context(mail.idle(tools, folder, contender, workload.idle, **tls))
-        for number in range(-1, rounds):  # the first is not counted
+            held.enter_context(mail.idle(tools, folder, taking_part, workload.idle, **tls))
+        for number in itertools.chain([-1], rounds):  # the first is not counted
             # Who goes first changes, so that no contender always follows the same one.
             for contender in taking_part if number % 2 == 0 else reversed(taking_part):
                 counted = number >= 0
-                shot(tools, workload, contender, 1 if counted else WARM_UP,
-                     results[contender.name] if counted else Series())
-    sink.delay_acks(False)
-    return results
+                share = 1 if counted else WARM_UP
+                of = results if counted else {name: Series() for name in results}
+                if workload.delayed:
+                    shot_delayed(tools, workload, contender, share, of)
+                else:
+                    shot(tools, workload, contender, share, of[contender.name])
+    return {name: series for name, series in results.items() if series.memory}
+
+
+def prompt(name):
+    return f"{name}, prompt"
+
+
+def shot_delayed(tools, workload, contender, share, results):
+    """With delayed acknowledgements on both sides, then the same at once without: machines change from minute to minute."""
+    contender.sink.delay_acks(True)
+    shot(tools, replace(workload, load={**workload.load, "delayed-acks": True}), contender, share, results[contender.name])
+    contender.sink.delay_acks(False)
+    shot(tools, workload, contender, share, results[prompt(contender.name)])

@@ -99,7 +99,7 @@ class Bench:
             "gate": stack.enter_context(contenders.gate(self.binary, folder / "gate", sink, self.store(), pair)),
         }
 
-    # A haproxy that has had no connection yet: one that had some loses one of five hundred that stay open.
+    # Processes of their own: what other messages left in their heaps is not what idle connections cost.
     _tls_idle = _tls
 
     def _edited(self, stack, folder):

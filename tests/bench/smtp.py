@@ -1,41 +1,64 @@
 """The gate beside haproxy and Postfix: workloads run round by round, and one table of what came of them."""
 
 import json
-import subprocess
 import sys
 import time
-from pathlib import Path
 
+import store_rows
 import workloads
 from measuring import Failure, raise_file_limit, temporary_folder
-from rounds import measure
+from revisions import build, checked_out, commit_of
+from rounds import Budget, measure
 from setups import Bench
 from tables import compared_table, table
 
 MOST_FILES = 18_500  # of haproxy, with 5,000 idle connections and their other ends
 COMPARED = ("R1", "R2", "R3", "R4", "R5")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def run_all(options, bench, chosen, setup):
+def run_all(options, bench, chosen, setup, budget):
     """({workload's name: {contender's name: Series}}, what could not be measured)"""
     results, failed = {}, []
     for name in dict.fromkeys(workload.setup for workload in chosen):
         with setup(name) as running:
             for workload in (workload for workload in chosen if workload.setup == name):
                 began = time.monotonic()
+                budget.next_part()
+                rounds = budget.rounds(options.rounds)
                 try:
-                    results[workload.name] = measure(bench.tools, workload, running, options.rounds, bench.folder)
+                    results[workload.name] = measure(bench.tools, workload, running, rounds, bench.folder)
                 except Failure as failure:
                     failed.append(f"{workload.name}: {failure}")
                     # What is left of it may still be under way there.
                     break
                 say(f"bench: {workload.name} in {time.monotonic() - began:.0f} s")
     return results, failed
+
+
+def run_store(options, folder, names, budget):
+    """(lines of the store's table, what could not be measured)"""
+    began = time.monotonic()
+    try:
+        lines = store_rows.measure(options, folder, names, budget)
+    except Failure as failure:
+        return [], [f"{', '.join(names)}: {failure}"]
+    say(f"bench: {', '.join(names)} in {time.monotonic() - began:.0f} s")
+    return ["", store_rows.heading(), *lines], []
+
+
+def chosen_of(names):
+    """(workloads, names of the store's rows)"""
+    of_store = [name for name in store_rows.ABOUT if not names or name in names]
+    of_mail = [name for name in names if name not in store_rows.ABOUT]
+    try:
+        return (workloads.chosen(of_mail) if of_mail or not names else []), of_store
+    except KeyError as error:
+        known = [workload.name for workload in workloads.WORKLOADS] + list(store_rows.ABOUT)
+        raise Failure(f"no workload {error.args[0]}; there are: {', '.join(known)}") from error
 
 
 def conclude(options, text, results, failed):
@@ -52,50 +75,31 @@ def as_json(results):
 
 
 def run(options):
-    try:
-        chosen = workloads.chosen(options.only)
-    except KeyError as error:
-        raise Failure(f"no workload {error.args[0]}; there are: "
-                      f"{', '.join(workload.name for workload in workloads.WORKLOADS)}") from error
+    chosen, of_store = chosen_of(options.only)
     if options.compare:
         compare(options)
         return
     raise_file_limit(MOST_FILES)
+    began = time.monotonic()
+    budget = Budget(options.minutes * 60, len(chosen) + len(of_store))
     with temporary_folder() as folder:
         bench = Bench(options, folder)
-        results, failed = run_all(options, bench, chosen, bench.setup)
+        results, failed = run_all(options, bench, chosen, bench.setup, budget)
+        lines, failed_too = run_store(options, folder, of_store, budget) if of_store else ([], [])
     chosen = [workload for workload in chosen if workload.name in results]
-    conclude(options, table(chosen, results, options.rounds), results, failed)
-
-
-def build(revision):
-    """The gate of another revision, in a worktree of its own under build/: its binary."""
-    def git(*words):
-        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failure(f"git {' '.join(words)}: {done.stderr.strip()}")
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "--verify", "--short=12", f"{revision}^{{commit}}")
-    tree = ROOT / "build" / f"bench-{commit}"
-    if not tree.exists():
-        git("worktree", "prune")
-        git("worktree", "add", "--detach", str(tree), commit)
-    for command in (["cmake", "--preset", "release"],
-                    ["cmake", "--build", "build/release", "--target", "postern"]):
-        say(f"bench: {commit}: {' '.join(command)}")
-        done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failure(f"{commit} does not build:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return commit, tree / "build/release/postern"
+    text = table(chosen, results) if chosen else ""
+    took = f"\n{(time.monotonic() - began) / 60:.1f} minutes"
+    conclude(options, "\n".join([text, *lines, took]).lstrip("\n"), results, failed + failed_too)
 
 
 def compare(options):
-    commit, old = build(options.compare)
+    commit = commit_of(options.compare)
     chosen = [workloads.BY_NAME[name] for name in COMPARED if not options.only or name in options.only]
     chosen = [workload.against("old") for workload in chosen]
-    with temporary_folder() as folder:
+    with checked_out(commit) as tree, temporary_folder() as folder:
+        old = build(tree, "postern") / "postern"
         bench = Bench(options, folder)
-        results, failed = run_all(options, bench, chosen, bench.compared(old))
+        budget = Budget(options.minutes * 60, len(chosen))
+        results, failed = run_all(options, bench, chosen, bench.compared(old), budget)
     chosen = [workload for workload in chosen if workload.name in results]
-    conclude(options, compared_table(commit, chosen, results, options.rounds), results, failed)
+    conclude(options, compared_table(commit, chosen, results), results, failed)

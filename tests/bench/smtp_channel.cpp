@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -35,7 +36,9 @@ std::uint64_t nanoseconds(clockid_t clock) {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// OpenSSL writes to the socket with write(), which knows no MSG_NOSIGNAL.
 Context new_context(const SSL_METHOD* method) {
+  std::signal(SIGPIPE, SIG_IGN);
   Context context(SSL_CTX_new(method));
   if (!context) fail("no TLS context");
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |

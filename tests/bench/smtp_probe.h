@@ -9,8 +9,8 @@ namespace postern::bench {
 // program at a reply that is not expected.
 void measure_latency(const Work& work);
 
-// Opens the connections, says EHLO on each, prints {"idle": N, "lost": N}, and holds them until
-// standard input ends. Fails unless all are open then.
+// Opens the connections, says EHLO on each, prints {"idle": N}, and holds them until standard input
+// ends. Fails unless each was answered and all are open then.
 void hold_idle(const Work& work);
 
 }  // namespace postern::bench

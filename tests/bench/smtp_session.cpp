@@ -26,10 +26,7 @@ Session::Session(int socket, SSL_CTX* context, const Work& work, const Text& tex
 bool Session::readable(std::span<char> room) {
   for (;;) {
     const auto count = channel_.read(room);
-    if (count < 0) {
-      lost_ = stage_ == Stage::greeting && rest_.empty();
-      return lost_ || stage_ == Stage::end ? false : broken("the connection was closed");
-    }
+    if (count < 0) return stage_ == Stage::end ? false : broken("the connection was closed");
     if (count == 0) return true;
     if (!take({room.data(), static_cast<std::size_t>(count)})) return false;
     if (static_cast<std::size_t>(count) < room.size()) return true;

@@ -40,7 +40,6 @@ struct Progress {
   std::size_t taken = 0;
   std::size_t recipients = 0;  // answered as expected
   std::size_t next_recipient = 0;
-  std::size_t lost = 0;  // connections that were closed before the greeting, and opened again
   std::string error;
 };
 
@@ -59,8 +58,6 @@ class Session {
   bool readable(std::span<char> room);
   bool writable() { return channel_.flush() || broken("the connection broke"); }
   bool blocked() const { return channel_.blocked(); }
-  // It was closed before anything was said: no message is lost with it.
-  bool lost() const { return lost_; }
   int socket() const { return channel_.socket(); }
   bool armed = false;  // epoll tells when it is writable
 
@@ -83,8 +80,7 @@ class Session {
   std::size_t begun_ = 0;     // messages of this connection
   std::size_t answered_ = 0;  // recipients of this message
   std::size_t last_ = 0;      // recipient of this message
-  bool lost_ = false;
-  bool reset_ = false;  // the last message was refused: RSET comes first
+  bool reset_ = false;        // the last message was refused: RSET comes first
 };
 
 }  // namespace postern::bench
