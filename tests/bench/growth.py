@@ -6,7 +6,7 @@ from html import escape
 # What is drawn: its name, and how the figures of one size come to it.
 CURVES = (
     ("import, CPU us a contact", lambda contacts, known: known["import_cpu"] * 1e6 / contacts),
-    ("postmap lmdb: of 1 million, CPU us an entry", lambda _, known: known["postmap_cpu"]),
+    ("postmap lmdb:, CPU us an entry", lambda _, known: known["postmap_cpu"]),
     ("lookup, held, warm, us", lambda _, known: known["warm_held_ns"] / 1000),
     ("lookup, absent, warm, us", lambda _, known: known["warm_absent_ns"] / 1000),
     ("mdb_get, held, warm, us", lambda _, known: known["warm_held_get_ns"] / 1000),
