@@ -442,10 +442,6 @@ Result<void> Batch::write(const Target& target) {
   return add_folded(txn_, tables_, *hasher_, rules_->providers(), target.address, target.key);
 }
 
-Result<void> Batch::unspell(const Target& target) {
-  return remove_folded(txn_, tables_, *hasher_, rules_->providers(), target.address, target.key);
-}
-
 Result<void> Batch::remember_stream(const Scope& scope) {
   if (scope.kind != Scope::Kind::stream || scope.stream == last_stream_) return {};
   auto added = txn_.add(tables_.streams, octets_of(scope.stream), {});

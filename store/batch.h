@@ -59,8 +59,6 @@ class Batch {
   [[nodiscard]] Result<void> append(Target& target, policy::Facts facts, Time happened, Time now,
                                     const Origin& origin, const MailDetails& mail = {});
   [[nodiscard]] Result<void> write(const Target& target);
-  // Takes away the folded form of what has become no contact.
-  [[nodiscard]] Result<void> unspell(const Target& target);
 
   // For what is written beside: nothing of it may touch contacts or events.
   [[nodiscard]] Txn& txn() { return txn_; }

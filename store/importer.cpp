@@ -285,7 +285,7 @@ class Importer {
         ++pending.counts.rejected;
         pending.rejected.push_back(
             {record.place, printable(address_of(change).text), std::move(outcome).error().text});
-        return unspell(batch, address_of(change));
+        return {};
       }
       if (!most || news(*outcome) > news(*most)) most = *std::move(outcome);
     }
@@ -305,13 +305,6 @@ class Importer {
         break;
     }
     return {};
-  }
-
-  // No contact came of a row: its folded form leads nowhere.
-  static Result<void> unspell(Batch& batch, const policy::CanonicalAddress& address) {
-    auto target = batch.read(address);
-    if (!target) return std::unexpected(target.error());
-    return target->known ? Result<void>{} : batch.unspell(*target);
   }
 
   static const policy::CanonicalAddress& address_of(const Change& change) {

@@ -77,8 +77,9 @@ Result<void> Rules::rekey(Txn& txn, const Tables& tables, const KeyHasher& hashe
     OctetReader name(cursor->key());
     name.raw(key);
     if (!name.finished()) return std::unexpected(txn.env().damaged("the key of an address"));
-    if (auto gone = remove_folded(txn, tables, hasher, before.providers_, address, key); !gone)
-      return gone;
+    if (const std::string old = policy::folded(address, before.providers_); !old.empty()) {
+      if (auto gone = txn.remove(tables.folded, hasher(old), key); !gone) return gone;
+    }
     if (auto added = add_folded(txn, tables, hasher, providers_, address, key); !added)
       return added;
   }
@@ -111,13 +112,6 @@ Result<void> add_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
   auto added = txn.add(tables.folded, hasher(folded), key);
   if (!added) return std::unexpected(added.error());
   return {};
-}
-
-Result<void> remove_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
-                           const std::vector<ProviderConfig>& providers,
-                           const policy::CanonicalAddress& address, const ContactKey& key) {
-  const std::string folded = policy::folded(address, providers);
-  return folded.empty() ? Result<void>{} : txn.remove(tables.folded, hasher(folded), key);
 }
 
 }  // namespace postern::store

@@ -41,14 +41,10 @@ class Rules {
 // How often a store got other rules: with each of them folded keys come and go without an event.
 [[nodiscard]] Result<std::uint64_t> rule_changes(const Txn& txn, const Tables& tables);
 
-// Places the folded key of an address, or takes it away; nothing where no rule applies.
+// Places the folded key of an address; nothing where no rule applies.
 [[nodiscard]] Result<void> add_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
                                       const std::vector<ProviderConfig>& providers,
                                       const policy::CanonicalAddress& address,
                                       const ContactKey& key);
-[[nodiscard]] Result<void> remove_folded(Txn& txn, const Tables& tables, const KeyHasher& hasher,
-                                         const std::vector<ProviderConfig>& providers,
-                                         const policy::CanonicalAddress& address,
-                                         const ContactKey& key);
 
 }  // namespace postern::store

@@ -71,19 +71,21 @@ def memory_limit(octets):
 
 
 class Bench:
-    def __init__(self, options, folder):
+    def __init__(self, options, folder, keep=None):
+        """`keep`: a file for the figures, which may have those of other sizes already."""
         self.options = options
         self.folder = folder
         self.log = folder / "log"
+        self.keep = keep
         self.figures = {}
-        if options.json and options.json.exists():
-            self.figures = {int(contacts): known for contacts, known in json.loads(options.json.read_text()).items()}
+        if keep and keep.exists():
+            self.figures = {int(contacts): known for contacts, known in json.loads(keep.read_text()).items()}
 
     def note(self, contacts, **figures):
         """For the picture; in the file at once, so that a run that is broken off leaves what it found."""
         self.figures.setdefault(contacts, {}).update(figures)
-        if self.options.json:
-            self.options.json.write_text(json.dumps(self.figures, indent=1, sort_keys=True) + "\n")
+        if self.keep:
+            self.keep.write_text(json.dumps(self.figures, indent=1, sort_keys=True) + "\n")
 
     @contextlib.contextmanager
     def gate(self, store, upstream):
@@ -263,7 +265,7 @@ def measure(bench, contacts):
 
 def run(options):
     with temporary_folder(options.folder) as folder:
-        bench = Bench(options, folder)
+        bench = Bench(options, folder, options.json)
         for contacts in options.contacts:
             measure(bench, contacts)
         if options.picture:
