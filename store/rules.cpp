@@ -12,6 +12,40 @@ constexpr std::uint8_t version = 1;
 constexpr std::size_t least_width = 4 + 1;  // of a provider
 constexpr std::size_t longest_domain = policy::max_domain;
 
+// An import that was broken off may have left forms whose contacts were not written (spellings.h):
+// by other rules they would lead to the wrong one.
+Result<void> drop_forms_of_nobody(Txn& txn, const Tables& tables) {
+  constexpr std::size_t most_at_once = 10'000;
+  ContactKey from{};
+  for (bool ended = false; !ended;) {
+    std::vector<std::pair<ContactKey, ContactKey>> unowned;
+    {
+      auto cursor = Cursor::open(txn, tables.folded);
+      if (!cursor) return std::unexpected(cursor.error());
+      auto more = cursor->at_or_after(from);
+      for (; more && *more && unowned.size() < most_at_once; more = cursor->next()) {
+        ContactKey contact{};
+        OctetReader form(cursor->key());
+        OctetReader value(cursor->value());
+        form.raw(from);
+        value.raw(contact);
+        if (!form.finished() || !value.finished()) {
+          return std::unexpected(txn.env().damaged("a folded address"));
+        }
+        auto known = txn.get(tables.contacts, contact);
+        if (!known) return std::unexpected(known.error());
+        if (!*known) unowned.emplace_back(from, contact);
+      }
+      if (!more) return std::unexpected(more.error());
+      ended = !*more;
+    }
+    for (const auto& [form, contact] : unowned) {
+      if (auto gone = txn.remove(tables.folded, form, contact); !gone) return gone;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Rules Rules::of(const std::vector<ProviderConfig>& extra) {
@@ -68,6 +102,7 @@ std::vector<ProviderConfig> Rules::extra() const {
 Result<void> Rules::rekey(Txn& txn, const Tables& tables, const KeyHasher& hasher) const {
   Rules before;
   if (auto read = before.read(txn, tables); !read) return read;
+  if (auto dropped = drop_forms_of_nobody(txn, tables); !dropped) return dropped;
   auto cursor = Cursor::open(txn, tables.addresses);
   if (!cursor) return std::unexpected(cursor.error());
   auto more = cursor->first();

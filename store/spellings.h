@@ -2,7 +2,8 @@
 // a put beside each contact would copy a page of the table for each. So they are sorted by
 // themselves, and written before their contacts: a form that leads to no contact yet finds nobody,
 // while a contact without its form would be missed under its other spellings. An import that is
-// broken off in between leaves such forms: they are harmless, and it finds them when it goes on.
+// broken off in between leaves such forms, and finds them when it goes on; a change of the rules
+// takes them away.
 #pragma once
 
 #include "base/result.h"

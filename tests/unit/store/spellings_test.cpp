@@ -72,6 +72,28 @@ TEST_CASE("the rules change behind the forms: contacts get those of the new rule
   CHECK(store->verify({})->wrong == 0);
 }
 
+TEST_CASE("rules that tell two spellings apart leave nothing of the forms that did not") {
+  const test::TemporaryDirectory directory;
+  const auto open_with = [&](bool ignore_dots) {
+    Options options = test::options_at(directory.path(), Mode::read_write);
+    options.providers = {{.domains = {"dots.example"}, .ignore_dots = ignore_dots}};
+    return Store::open(options);
+  };
+  {
+    const auto made = open(directory.path());
+  }
+  {
+    auto store = open_with(true);
+    REQUIRE(store);
+    CHECK(import_with(**store, [] { return false; }).error);
+  }
+  auto store = open_with(false);
+  REQUIRE(store);
+  CHECK_FALSE(import_with(**store, [] { return true; }).error);
+  CHECK(found(**store, "a.b@dots.example") == 1);
+  CHECK(found(**store, "ab@dots.example") == 0);
+}
+
 TEST_CASE("forgotten before the filter has seen it, a contact is found under its other spellings") {
   const test::TemporaryDirectory directory;
   const auto store = open(directory.path());
