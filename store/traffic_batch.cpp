@@ -112,20 +112,19 @@ void TrafficBatch::merge() {
   rows_.resize(kept);
 }
 
-// Forgetting takes every row of the contact: one that is there already says that it was not.
+// Asked first: nothing of who was forgotten is written, be it for a moment.
 Result<void> TrafficBatch::put(const Row& row, Cursor& cursor) {
-  auto added = add_row(txn_, cursor, row.key, value_of(row));
-  if (!added) return std::unexpected(added.error());
-  if (!*added) return {};
   auto forgotten = was_forgotten(contact_of(row.key));
   if (!forgotten) return std::unexpected(forgotten.error());
-  if (!*forgotten) return {};
-  if (auto removed = txn_.remove(tables_.traffic, row.key); !removed) return removed;
+  if (!*forgotten) {
+    auto added = add_row(txn_, cursor, row.key, value_of(row));
+    return added ? Result<void>{} : std::unexpected(added.error());
+  }
   TrafficKeyOctets nobody = row.key;
   std::fill_n(nobody.begin() + traffic_contact_at, ContactKey().size(), std::uint8_t{});
   value_.clear();
   encode({.count = row.times, .last = said_[row.transaction].time, .sender = {}}, value_);
-  added = add_row(txn_, cursor, nobody, value_.octets());
+  auto added = add_row(txn_, cursor, nobody, value_.octets());
   return added ? Result<void>{} : std::unexpected(added.error());
 }
 

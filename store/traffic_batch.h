@@ -1,6 +1,6 @@
 // Rows of many transactions at once: counted in memory, then put into the table in its order, by
-// one cursor. A new row costs one search of the table, and so does one more for a row that is
-// there.
+// one cursor: a row costs one search of it, whether it is new or there already. Of who may be a
+// contact it is asked before whether it was forgotten.
 #pragma once
 
 #include "base/result.h"
