@@ -55,6 +55,10 @@ class Upstream(FakeUpstream):
     def _look_at_mail(self, connection, line, case):
         if case is not None:
             case.asked += 1
+            connection.asked = case.asked
+            # Asked again, what it says within this message is yet to come, unless it says that once.
+            if not case.once:
+                case.met.clear()
         if connection.mail is not None:
             self.wrong.append(f"two envelopes in one: {connection.mail} {line}")
         if self.tls and not connection.secure:
@@ -86,8 +90,12 @@ class Upstream(FakeUpstream):
         answer = FAULTS[case.fault](self.usual("END"))
         connection.spoke = True
         if answer is HANG:
-            case.met.set()
+            self._met(case, connection)
         return answer
+
+    def _met(self, case, connection):
+        if case.once or connection.asked == case.asked:
+            case.met.set()
 
     def _during(self, connection, octets):
         try:
@@ -96,7 +104,7 @@ class Upstream(FakeUpstream):
                 connection.said_yes = self._case(connection.mail).fault in SAYS_YES
         finally:
             if getattr(connection, "spoke", False):
-                self._case(connection.mail).met.set()
+                self._met(self._case(connection.mail), connection)
 
     def _message(self, connection, buffer):
         try:
