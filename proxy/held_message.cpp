@@ -1,12 +1,11 @@
 #include "proxy/held_message.h"
 
+#include "base/nameless_file.h"
+
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
 #include <new>
-#include <sys/stat.h>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -25,18 +24,6 @@ Error failed(int code) {
                       std::system_category().message(code))};
 }
 
-int open_nameless() {
-  std::error_code ignored;
-  const auto folder = std::filesystem::temp_directory_path(ignored);
-  const int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) return file;
-  // A file system that knows no files without a name.
-  std::string name = (folder / "postern-message-XXXXXX").string();
-  const int named = ::mkostemp(name.data(), O_CLOEXEC);
-  if (named >= 0) ::unlink(name.c_str());
-  return named;
-}
-
 }  // namespace
 
 HeldMessage::~HeldMessage() { clear(); }
@@ -51,7 +38,8 @@ void HeldMessage::clear() {
 Result<void> HeldMessage::append(std::string_view octets) {
   if (octets.empty()) return {};
   if (file_ < 0 && memory_.size() + octets.size() > in_memory_) {
-    file_ = open_nameless();
+    std::error_code ignored;
+    file_ = open_nameless_file(std::filesystem::temp_directory_path(ignored), "postern-message-");
     if (file_ < 0) return std::unexpected(failed(errno));
     if (auto written = write(memory_); !written) return written;
     memory_ = {};

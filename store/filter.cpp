@@ -1,14 +1,12 @@
 #include "store/filter.h"
 
+#include "base/nameless_file.h"
 #include "store/location.h"
 #include "store/space.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <fcntl.h>
-#include <string>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <unistd.h>
 
@@ -32,24 +30,13 @@ std::uint32_t bit(std::uint32_t hash, std::size_t which) {
   return 1U << (hash * factors[which] >> 27U);
 }
 
-int open_nameless(const std::filesystem::path& directory) {
-  const int descriptor =
-      ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (descriptor >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) return descriptor;
-  // A file system that knows no files without a name.
-  std::string name = (directory / ".filter-XXXXXX").string();
-  const int named = ::mkostemp(name.data(), O_CLOEXEC);
-  if (named >= 0) ::unlink(name.c_str());
-  return named;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Filter>> Filter::create(const std::filesystem::path& directory,
                                                std::uint64_t keys) {
   const std::size_t count = std::max<std::uint64_t>(1, keys * bits_a_key / bits_a_block);
   const std::size_t size = count * sizeof(Block);
-  const int descriptor = open_nameless(directory);
+  const int descriptor = open_nameless_file(directory, ".filter-");
   if (descriptor < 0) return std::unexpected(file_error(directory, errno));
   // Written to while the disk is full, a file with holes would end the process.
   int code = reserve(descriptor, size);

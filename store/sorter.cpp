@@ -1,5 +1,6 @@
 #include "store/sorter.h"
 
+#include "base/nameless_file.h"
 #include "store/space.h"
 
 #include <algorithm>
@@ -7,9 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <numeric>
-#include <sys/stat.h>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -50,13 +49,7 @@ class Sorter::Run {
   Run& operator=(const Run&) = delete;
 
   static Result<std::unique_ptr<Run>> create(const std::filesystem::path& directory) {
-    int descriptor = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-      // A file system that knows no files without a name.
-      std::string name = (directory / ".sorting-XXXXXX").string();
-      descriptor = ::mkostemp(name.data(), O_CLOEXEC);
-      if (descriptor >= 0) ::unlink(name.c_str());
-    }
+    const int descriptor = open_nameless_file(directory, ".sorting-");
     if (descriptor < 0) return std::unexpected(failed(directory, errno));
     return std::make_unique<Run>(directory, descriptor);
   }
