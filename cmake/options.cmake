@@ -10,8 +10,6 @@ if(POSTERN_SANITIZE)
   target_compile_options(postern_options INTERFACE
     -fsanitize=${POSTERN_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(postern_options INTERFACE -fsanitize=${POSTERN_SANITIZE})
-  # Recycled coroutine frames hide a use after free from the sanitizers.
-  target_compile_definitions(postern_options INTERFACE BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
 endif()
 if(POSTERN_FUZZ)
   # Coverage feedback in every library; the fuzzer's main only in the targets of tests/fuzz.

@@ -19,11 +19,11 @@ using Parsed = std::expected<T, std::string_view>;
 // together to max_domain.
 [[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);
 
-// One label that is not ASCII, as the A-label (or the ASCII label) that it maps to.
 // The same of a domain of nothing but ASCII labels, without a final dot. False where it is anything
-// else, or wrong.
+// else, or wrong: `domain` says nothing then.
 [[nodiscard]] bool plain_domain(std::string_view text, std::string& domain);
 
+// One label that is not ASCII, as the A-label (or the ASCII label) that it maps to.
 [[nodiscard]] Parsed<std::string> label_to_ascii(std::string_view label);
 
 }  // namespace postern::policy

@@ -18,11 +18,10 @@ struct LocalPart {
 // octets, and as many when its case is folded, so that a canonical address is an address.
 [[nodiscard]] Parsed<LocalPart> read_local_part(std::string_view text);
 
-// Appends it as it is, or where it is no Dot-string in quotes.
 // How long the Dot-string of ASCII in front of `text` is; 0: there is none, or it is too long.
 [[nodiscard]] std::size_t plain_local_part(std::string_view text);
 
-// Quoted where it needs it.
+// Appends it as it is, or where it is no Dot-string in quotes.
 void append_local_part(std::string& out, std::string_view local_part);
 
 }  // namespace postern::policy

@@ -245,7 +245,9 @@ awaitable<Answers> Copies::ask(Lease& lease, const Plan& plan) {
     }
     answers = co_await lease->ask(plan);
     const bool gone = answers.mail ? answers.mail->code == 421 : answers.gone;
-    if (!gone || fresh) break;
+    if (!gone || fresh || !lease.reused()) break;
+    log::info(fmt::format("{} upstream {}: a new connection is asked: {}", context_.id,
+                          context_.pool.name(), answers.mail ? "it said 421" : answers.why));
     lease.drop();
   }
   if (answers.failure) {

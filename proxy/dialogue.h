@@ -103,7 +103,7 @@ struct Answers {
   std::vector<wire::Reply> replies;    // to `forwards`, in order; fewer where the upstream failed
   std::optional<wire::Reply> failure;  // answers the rest: 451 4.4.1 or 4.4.2
   std::string why;                     // of a failure, for the log
-  bool gone = false;                   // by its being gone or out of step: no refusal, and no delay
+  bool gone = false;                   // the connection is closed, or its replies make no sense
 };
 
 // What an upstream would say, said here: yes to everything.

@@ -196,8 +196,12 @@ awaitable<Dialogue::Settled> Session::ask_upstream(Plan& plan) {
   }
   auto answers = co_await ask_once(plan, false);
   const bool went_away = answers.mail ? answers.mail->code == 421 : answers.gone;
-  if (upstream_ && upstream_.reused() && plan.mail_end != 0 && went_away && !draining_) {
-    // A connection that had served before died on us, and nothing was agreed on it yet.
+  if (upstream_ && upstream_.reused() && plan.mail_end != 0 && went_away && !draining_ &&
+      !own_pool_) {
+    // It had served before and is of no use now. The client was told nothing of what was said on
+    // it, and no end of data was sent.
+    log::info(fmt::format("{} upstream {}: a new connection is asked: {}", id_, pool().name(),
+                          answers.mail ? "it said 421" : answers.why));
     upstream_.drop();
     answers = co_await ask_once(plan, true);
   }

@@ -47,7 +47,10 @@ Result<bool> Cursor::put(Octets key, Octets value, unsigned flags) {
   MDB_val what{value.size(), const_cast<std::uint8_t*>(value.data())};
   const int code = ::mdb_cursor_put(handle_.get(), &at, &what, flags);
   if (code == MDB_KEYEXIST) {
-    value_ = {static_cast<const std::uint8_t*>(what.mv_data), what.mv_size};
+    // Of MDB_NOOVERWRITE what is there; otherwise the caller's own octets.
+    if (flags == MDB_NOOVERWRITE) {
+      value_ = {static_cast<const std::uint8_t*>(what.mv_data), what.mv_size};
+    }
     return false;
   }
   if (code != MDB_SUCCESS) return std::unexpected(env_->error(code, "write to"));

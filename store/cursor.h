@@ -32,7 +32,8 @@ class Cursor {
   [[nodiscard]] Result<void> replace(Octets key, Octets value);
   [[nodiscard]] Result<void> renew(const Txn& txn);
 
-  // Where the last step that returned true went. Points into the map.
+  // Where the last step that returned true went, if no put came after it; but for add(). Points
+  // into the map.
   [[nodiscard]] Octets key() const { return key_; }
   [[nodiscard]] Octets value() const { return value_; }
 

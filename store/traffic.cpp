@@ -11,12 +11,7 @@
 #include "store/utf8.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
-#include <limits>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace postern::store {
 namespace {

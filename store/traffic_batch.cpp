@@ -60,6 +60,7 @@ Result<void> TrafficBatch::put(std::span<const policy::Passages> passages) {
 }
 
 Result<void> TrafficBatch::take(const policy::Passages& transaction) {
+  if (transaction.recipients.empty()) return {};
   const std::uint32_t day = day_of(transaction.time);
   auto campaign = campaign_of(transaction, day);
   if (!campaign) return std::unexpected(campaign.error());

@@ -38,7 +38,7 @@ constexpr std::size_t small_block = 16;
 }
 
 #ifdef __x86_64__
-// Every processor since 2015 has it; the compiler may not take it for granted.
+// Most processors have it; the compiler may not take it for granted.
 [[gnu::target("avx2")]] std::size_t plain_in_front_avx2(std::string_view octets) {
   return plain_blocks(octets);
 }

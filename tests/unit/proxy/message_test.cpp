@@ -161,6 +161,8 @@ TEST_CASE("message: its campaign, however it is cut") {
       {"Feedback-ID: 1:2:shop\r\n\r\n.\r\n", "1:2:shop", "where there is no X-Campaign-ID"},
       {"Feedback-ID: 1\r\nX-Campaign-ID: spring\r\n\r\n.\r\n", "spring", "which goes before"},
       {"X-Campaign-ID: \r\nFeedback-ID: 1\r\n\r\n.\r\n", "1", "an empty one is none"},
+      {"X-Campaign-ID: \r\nX-Campaign-ID: spring\r\nFeedback-ID: 1\r\n\r\n.\r\n", "spring",
+       "nor does it hide a second"},
       {"Subject: x\r\n\r\nX-Campaign-ID: spring\r\n.\r\n", "", "text of the body"},
       {"X-Campaign-ID: spring\r\n.\r\n", "spring", "header fields alone"},
       {"X-Campaign-ID: spring\r\n\r\nbare\nLF\r\n.\r\n", "spring", "a message that is refused"},

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 using namespace postern;
 using namespace postern::store;
@@ -425,6 +426,13 @@ TEST_CASE("who is known by mail alone is forgotten too, in a restored backup as 
     REQUIRE(store.report(filter));
     return named;
   };
+  const auto passages_named = [](const Store& store) {
+    std::uint64_t named = 0;
+    TrafficFilter filter;
+    filter.each = [&](const TrafficRow& row) { named += row.forgotten ? 0 : row.count; };
+    REQUIRE(store.report(filter));
+    return named;
+  };
   const auto send = [&](Store& store, int on) {
     passages.time = day(on);
     passages.recipients = {{contact("jane@x.example"), policy::Reason::no_consent},
@@ -452,6 +460,18 @@ TEST_CASE("who is known by mail alone is forgotten too, in a restored backup as 
   CHECK(*restored->forget_again(ledger, day(21)) == 1);
   CHECK(rows(*restored) == 4);
   CHECK(*restored->forget_again(ledger, day(21)) == 0);
+  // From now on jane is nobody, be there a row of her day already or not; and joe is himself.
+  const auto named = passages_named(*restored);
+  send(*restored, 20);
+  CHECK(rows(*restored) == 4);
+  CHECK(passages_named(*restored) == named + 1);
+  send(*restored, 21);
+  CHECK(rows(*restored) == 5);
+  while (!restored->keep_filter()) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  send(*restored, 22);
+  send(*restored, 22);
+  CHECK(rows(*restored) == 6);
+  CHECK(passages_named(*restored) == named + 4);
 }
 
 TEST_CASE("the file of the forgotten: appended to, cut by a crash, damaged, not to be written") {
