@@ -4,12 +4,15 @@
 #include "base/text.h"
 
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/details/os.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -44,12 +47,31 @@ struct Waiting {
   const std::function<void()>* later = nullptr;  // null: the thread has no batch
   spdlog::memory_buf_t lines;
   spdlog::pattern_formatter formatter{pattern, spdlog::pattern_time_type::utc};
+  // What stands in front of a line, formatted: a burst of mail has many in one millisecond.
+  spdlog::memory_buf_t front;
+  std::chrono::time_point<spdlog::log_clock, std::chrono::milliseconds> front_time;
+  spdlog::level::level_enum front_level = spdlog::level::off;
 };
 constexpr std::size_t most_waiting = 64UL * 1024;
 
 Waiting& waiting() {
   thread_local Waiting own;
   return own;
+}
+
+void append_line(Waiting& own, spdlog::level::level_enum level, std::string_view text) {
+  const auto now = spdlog::log_clock::now();
+  const auto time = std::chrono::floor<std::chrono::milliseconds>(now);
+  if (time != own.front_time || level != own.front_level) {
+    own.front.clear();
+    own.formatter.format({now, {}, {}, level, {}}, own.front);
+    own.front.resize(own.front.size() - std::strlen(spdlog::details::os::default_eol));
+    own.front_time = time;
+    own.front_level = level;
+  }
+  own.lines.append(own.front);
+  own.lines.append(text);
+  own.lines.append(std::string_view(spdlog::details::os::default_eol));
 }
 
 // stderr's own lock keeps lines whole beside those of other threads.
@@ -86,14 +108,13 @@ bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view line) {
   Waiting& own = waiting();
-  const spdlog::string_view_t text(line.data(), line.size());
   if (own.later == nullptr) {
-    logger().log(to_spdlog(level), text);
+    logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
     return;
   }
   if (!enabled(level)) return;
   const bool first = own.lines.size() == 0;
-  own.formatter.format({spdlog::string_view_t(), to_spdlog(level), text}, own.lines);
+  append_line(own, to_spdlog(level), line);
   if (level >= Level::warning || own.lines.size() >= most_waiting) {
     write_out(own);
   } else if (first) {

@@ -21,6 +21,8 @@ namespace postern {
 [[nodiscard]] bool is_ascii(std::string_view text);
 // Of ASCII's: NUL, CR, LF and tab are some of them.
 [[nodiscard]] bool has_control(std::string_view text);
+// Nothing but printable ASCII and blanks.
+[[nodiscard]] bool is_plain(std::string_view text);
 // What a peer sent, fit for one line of a log or a reply: controls and octets above 126 as \xNN,
 // cut to `limit`.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 200);

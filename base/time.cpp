@@ -9,7 +9,6 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace postern {
@@ -47,6 +46,12 @@ struct Civil {
   std::chrono::weekday weekday;
   std::chrono::hh_mm_ss<seconds> clock;
 };
+
+// In every refusal: a fifth of what the formatter takes.
+void put_two_digits(std::string& text, std::size_t at, unsigned number) {
+  text[at] = static_cast<char>('0' + number / 10);
+  text[at + 1] = static_cast<char>('0' + number % 10);
+}
 
 // What is left of a text that is read from its front.
 class Scanner {
@@ -147,7 +152,13 @@ Time current_time() { return std::chrono::floor<seconds>(std::chrono::system_clo
 
 std::string format_date(Time time) {
   const Civil civil(time);
-  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}"), civil.year(), civil.month(), civil.day());
+  const auto year = static_cast<unsigned>(civil.year());
+  std::string text = "0000-00-00";
+  put_two_digits(text, 0, year / 100);
+  put_two_digits(text, 2, year % 100);
+  put_two_digits(text, 5, civil.month());
+  put_two_digits(text, 8, civil.day());
+  return text;
 }
 
 std::string format_time(Time time) {

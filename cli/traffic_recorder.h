@@ -22,7 +22,7 @@ namespace postern::cli {
 class TrafficRecorder final : public policy::TrafficLog {
  public:
   struct Limits {
-    std::size_t recipients = 100'000;  // that wait; half of them are not kept waiting
+    std::size_t recipients = 400'000;  // that wait; half of them are not kept waiting
     std::chrono::milliseconds interval{std::chrono::seconds{1}};    // between writes
     std::chrono::milliseconds notices{std::chrono::minutes{1}};     // of what is not written
     std::chrono::milliseconds last_tries{std::chrono::seconds{3}};  // at the end

@@ -6,7 +6,6 @@
 #include "policy/unicode.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 namespace postern::policy {
@@ -24,17 +23,6 @@ std::unexpected<Error> no_address(std::string_view text, std::string_view why) {
 std::string_view unfit(std::string_view text) {
   if (text.size() > max_path_text) return "it is far too long";
   return unfit_for_address(text);
-}
-
-// What nearly every address is, in one pass: a Dot-string of ASCII at a domain of ASCII labels.
-// Nothing where it is anything else, or wrong.
-std::optional<Mailbox> plain_mailbox(std::string_view text) {
-  const std::size_t at = plain_local_part(text);
-  if (at == 0 || at == text.size() || text[at] != '@') return std::nullopt;
-  std::optional<Mailbox> mailbox(std::in_place);
-  if (!plain_domain(text.substr(at + 1), mailbox->domain)) return std::nullopt;
-  mailbox->local_part = text.substr(0, at);
-  return mailbox;
 }
 
 Parsed<Mailbox> mailbox_of(std::string_view text) {
@@ -103,10 +91,15 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
   return std::move(*mailbox);
 }
 
+bool read_plain_mailbox(std::string_view text, Mailbox& mailbox) {
+  const std::size_t at = plain_local_part(text);
+  if (at == 0 || at == text.size() || text[at] != '@') return false;
+  if (!plain_domain(text.substr(at + 1), mailbox.domain)) return false;
+  mailbox.local_part = text.substr(0, at);
+  return true;
+}
+
 Result<Mailbox> parse_path(std::string_view text, bool null_allowed) {
-  if (text.size() > 2 && text.front() == '<' && text.back() == '>') {
-    if (auto plain = plain_mailbox(text.substr(1, text.size() - 2))) return *std::move(plain);
-  }
   if (const auto why = unfit(text); !why.empty()) return no_address(text, why);
   if (text == "<>") {
     if (null_allowed) return Mailbox{};
@@ -157,7 +150,7 @@ Result<CanonicalAddress> parse_contact(std::string_view text, bool domains_allow
 
 Result<Mailbox> parse_contact_mailbox(std::string_view text) {
   text = trim(text);
-  if (auto plain = plain_mailbox(text)) return *std::move(plain);
+  if (Mailbox plain; read_plain_mailbox(text, plain)) return plain;
   if (const auto why = unfit(text); !why.empty()) return no_address(text, why);
   if (is_domain_pattern(text)) return no_address(text, "a whole domain is not meant here");
   auto mailbox = text.starts_with('<') ? mailbox_of_path(text) : routed_mailbox_of(text);

@@ -33,6 +33,10 @@ struct Mailbox {
 // no display name.
 [[nodiscard]] Result<Mailbox> parse_mailbox(std::string_view text);
 
+// What nearly every address is, in one pass: a Dot-string of ASCII at a domain of ASCII labels.
+// False where it is anything else, or wrong: `mailbox` says nothing then.
+[[nodiscard]] bool read_plain_mailbox(std::string_view text, Mailbox& mailbox);
+
 // A path with its brackets, "<@a,@b:x@y>" (the source route is dropped, RFC 5321 section 4.1.1.3),
 // or "<>" as the empty mailbox where `null_allowed`. "<postmaster>" is the one mailbox without a
 // domain (section 4.1.1.3).

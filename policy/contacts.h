@@ -15,8 +15,8 @@ class ContactReader {
  public:
   virtual ~ContactReader() = default;
 
-  // Fills `findings` with what stands under the forms of `address`. An error means "cannot say":
-  // the recipient is answered 451 4.3.0, never let through.
+  // Fills `findings` with what stands under the forms of `address`, and its own ref(). An error
+  // means "cannot say": the recipient is answered 451 4.3.0, never let through.
   [[nodiscard]] virtual Result<void> find(const CanonicalAddress& address, Findings& findings) = 0;
 
   // The personal text beside an event (a reason, a diagnostic); empty where there is none or it was

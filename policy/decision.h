@@ -31,6 +31,7 @@ struct Findings {
   // The first `size` are in use: the rest keep their memory for the next recipient.
   std::vector<Found> entries;
   std::size_t size = 0;
+  ContactRef asked{};               // what the address would be found by, whether or not it was
   std::chrono::nanoseconds took{};  // by the store, where it had to be read
 
   void clear() {

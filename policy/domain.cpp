@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include "policy/address.h"
 
-#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cstddef>
@@ -46,14 +45,13 @@ constexpr bool is_label_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-enum class Kind : std::uint8_t { other, letter, hyphen, dot };  // of a domain's octets
-constexpr std::array<Kind, 256> kinds = [] {
-  std::array<Kind, 256> table{};
+// A domain's octets in lower case; 0: it has no such octet.
+constexpr std::array<char, 256> lower_of = [] {
+  std::array<char, 256> table{};
   for (std::size_t octet = 0; octet < 128; ++octet) {
-    if (is_label_character(ascii_lower(static_cast<char>(octet)))) table[octet] = Kind::letter;
+    const char lower = ascii_lower(static_cast<char>(octet));
+    if (is_label_character(lower) || lower == '.') table[octet] = lower;
   }
-  table['-'] = Kind::hyphen;
-  table['.'] = Kind::dot;
   return table;
 }();
 
@@ -128,20 +126,21 @@ Parsed<std::string> label_to_ascii(std::string_view label) {
 bool plain_domain(std::string_view text, std::string& domain) {
   if (text.empty() || text.size() > max_domain) return false;
   domain = text;
+  char* const octets = domain.data();
   std::size_t label = 0;  // where it begins
-  Kind before = Kind::dot;
-  for (std::size_t i = 0; i < domain.size(); ++i) {
-    const Kind kind = kinds[static_cast<unsigned char>(domain[i])];
-    if (kind == Kind::other || (kind != Kind::letter && before == Kind::dot)) return false;
-    if (kind == Kind::dot) {
-      if (before != Kind::letter || i - label > max_label) return false;
+  char before = '.';
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = lower_of[static_cast<unsigned char>(octets[i])];
+    if (c == 0) return false;
+    if (c == '.') {
+      if (before == '.' || before == '-' || i - label > max_label) return false;
       label = i + 1;
+    } else if (c == '-' && before == '.') {
+      return false;
     }
-    before = kind;
+    octets[i] = before = c;
   }
-  if (before != Kind::letter || domain.size() - label > max_label) return false;
-  std::ranges::transform(domain, domain.begin(), ascii_lower);
-  return true;
+  return before != '.' && before != '-' && text.size() - label <= max_label;
 }
 
 Parsed<std::string> parse_domain(std::string_view text) {

@@ -5,6 +5,7 @@
 #include "policy/unicode.h"
 
 #include <array>
+#include <cstdint>
 #include <utility>
 
 namespace postern::policy {
@@ -12,16 +13,19 @@ namespace postern::policy {
 namespace {
 
 // RFC 5322 section 3.2.3, with the UTF8-non-ascii of RFC 6531.
-constexpr std::array<bool, 256> atext = [] {
+enum class Kind : std::uint8_t { other, atext, beyond_ascii, dot };
+constexpr std::array<Kind, 256> kinds = [] {
   constexpr std::string_view ascii =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~";
-  std::array<bool, 256> table{};
-  for (const char c : ascii) table[static_cast<unsigned char>(c)] = true;
-  for (std::size_t octet = 0x80; octet < table.size(); ++octet) table[octet] = true;
+  std::array<Kind, 256> table{};
+  for (const char c : ascii) table[static_cast<unsigned char>(c)] = Kind::atext;
+  for (std::size_t octet = 0x80; octet < table.size(); ++octet) table[octet] = Kind::beyond_ascii;
+  table['.'] = Kind::dot;
   return table;
 }();
 
-bool is_atext(char c) { return atext[static_cast<unsigned char>(c)]; }
+Kind kind_of(char c) { return kinds[static_cast<unsigned char>(c)]; }
+bool is_atext(char c) { return kind_of(c) == Kind::atext || kind_of(c) == Kind::beyond_ascii; }
 
 bool is_dot_string(std::string_view text) {
   bool after_dot = true;
@@ -83,13 +87,13 @@ Parsed<LocalPart> read_local_part(std::string_view text) {
 
 std::size_t plain_local_part(std::string_view text) {
   std::size_t end = 0;
-  bool after_dot = true;
+  Kind before = Kind::dot;
   for (; end < text.size(); ++end) {
-    const char c = text[end];
-    if (c == '.' ? after_dot : !is_atext(c) || static_cast<unsigned char>(c) >= 0x80) break;
-    after_dot = c == '.';
+    const Kind kind = kind_of(text[end]);
+    if (kind != Kind::atext && (kind != Kind::dot || before == Kind::dot)) break;
+    before = kind;
   }
-  return after_dot || end > max_local_part ? 0 : end;
+  return before == Kind::dot || end > max_local_part ? 0 : end;
 }
 
 void append_local_part(std::string& out, std::string_view local_part) {

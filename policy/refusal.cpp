@@ -16,7 +16,7 @@ constexpr std::string_view ellipsis = "...";
 
 // Fit for one line of a reply: controls are blanks, what the client cannot read is a question mark.
 std::string one_line(std::string_view text, bool utf8) {
-  if (is_ascii(text) && !has_control(text) && !text.starts_with(' ') && !text.ends_with(' ')) {
+  if (is_plain(text) && !text.starts_with(' ') && !text.ends_with(' ')) {
     return std::string(text);
   }
   std::string result;

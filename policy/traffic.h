@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/time.h"
-#include "policy/address.h"
 #include "policy/decision.h"
 
 #include <cstddef>
@@ -17,7 +16,7 @@ inline constexpr std::size_t max_campaign = 200;  // octets that are kept of a c
 // One transaction, told when it ends.
 struct Passages {
   struct Passage {
-    CanonicalAddress recipient;
+    ContactRef recipient{};        // as the store knew it that the recipient was looked up in
     Reason reason = Reason::none;  // none: let through, and the upstream took the message
   };
   std::string stream;

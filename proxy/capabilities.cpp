@@ -125,10 +125,8 @@ Capabilities needed_by(const wire::MailParameters& parameters) {
   return needed;
 }
 
-Capabilities needed_by(const wire::RecipientParameters& parameters) {
-  Capabilities needed;
-  needed.dsn = !parameters.notify.empty() || !parameters.orcpt.empty();
-  return needed;
+bool needs_dsn(const wire::RecipientParameters& parameters) {
+  return !parameters.notify.empty() || !parameters.orcpt.empty();
 }
 
 std::string_view missing(const Capabilities& offered, const Capabilities& needed) {

@@ -50,7 +50,7 @@ struct OwnExtensions {
 
 // The extensions that parameters make use of. SIZE is left out: it is a hint.
 [[nodiscard]] Capabilities needed_by(const wire::MailParameters& parameters);
-[[nodiscard]] Capabilities needed_by(const wire::RecipientParameters& parameters);
+[[nodiscard]] bool needs_dsn(const wire::RecipientParameters& parameters);
 
 // The keyword of the first extension of `needed` that `offered` does not have; empty when all are
 // there.

@@ -43,9 +43,7 @@ class DeliveryPlan final : public SectionEditor, public CopyPlan {
 
   // Whom the gate refuses for the stream that the message turned out to be in.
   [[nodiscard]] const std::vector<Late>& late() const override { return late_; }
-  [[nodiscard]] std::vector<policy::Passages::Passage> take_refused() {
-    return std::move(refused_);
-  }
+  [[nodiscard]] std::vector<Judged> take_refused() { return std::move(refused_); }
   // What has to be on record before anything of the message goes upstream; once.
   [[nodiscard]] bool owes_contexts() const { return !contexts_.empty(); }
   [[nodiscard]] std::vector<policy::ReturnContexts::Entry> take_contexts() {
@@ -75,7 +73,7 @@ class DeliveryPlan final : public SectionEditor, public CopyPlan {
   std::string campaign_;
   HeaderPlan header_;
   std::vector<Late> late_;
-  std::vector<policy::Passages::Passage> refused_;
+  std::vector<Judged> refused_;
   std::vector<policy::ReturnContexts::Entry> contexts_;
   std::string section_;
   bool holds_ = false;

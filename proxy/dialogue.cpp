@@ -4,6 +4,7 @@
 #include "proxy/wire/orcpt.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -60,14 +61,14 @@ bool carries_anothers(const Transaction& transaction) {
 constexpr std::string_view no_authentication =
     "authentication is not possible right now, try again later";
 
-bool is_allowed(const policy::Passages::Passage& passage) {
-  return passage.reason == policy::Reason::none;
-}
+bool is_allowed(const Judged& judged) { return judged.passage.reason == policy::Reason::none; }
 
 // Of one plan: the rest waits for the next, so that a client that does not read its replies costs
 // little.
 constexpr std::size_t max_replies = 1'000;
 constexpr std::size_t max_reply_octets = 32UL * 1024;
+// What a batch of several commands has room for at once.
+constexpr std::size_t usual_batch = 64;
 
 }  // namespace
 
@@ -177,6 +178,8 @@ void Dialogue::add(Plan& plan, std::optional<Reply> reply) {
     plan.ends_session = true;
   }
   plan.reply_octets += reply ? reply->text.size() : 0;
+  // A second one: a batch has many.
+  if (plan.replies.size() == 1) plan.replies.reserve(usual_batch);
   plan.replies.push_back(std::move(reply).value_or(Reply{}));
 }
 
@@ -351,8 +354,8 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
                                     const Capabilities& offered) {
   if (!transaction_) return make_reply(503, "5.5.1", "need MAIL before RCPT");
   if (transaction_->in_chunks) return make_reply(503, "5.5.1", "its message has begun");
-  if (const auto extension = missing(told_, needed_by(command.recipient)); !extension.empty()) {
-    return make_reply(555, "5.5.4", fmt::format("{} is not offered here", extension));
+  if (needs_dsn(command.recipient) && !told_.dsn) {
+    return make_reply(555, "5.5.4", "DSN is not offered here");
   }
   auto& transaction = *transaction_;
   const bool utf8 = transaction.parameters.smtputf8;
@@ -383,7 +386,10 @@ std::optional<Reply> Dialogue::rcpt(const wire::Command& command, Plan& plan,
       transaction.recipients_asked.push_back({command.path, command.recipient});
     }
   }
-  if (verdict) transaction.asked.push_back(*std::move(verdict));
+  if (verdict) {
+    if (transaction.asked.size() == 1) transaction.asked.reserve(usual_batch);
+    transaction.asked.push_back(*std::move(verdict));
+  }
   return std::nullopt;
 }
 
@@ -405,7 +411,7 @@ std::expected<Recipient, Reply> Dialogue::recipient_of(const wire::Command& comm
 
 void Dialogue::forward_rcpt(Plan& plan, const policy::Mailbox& path,
                             const wire::RecipientParameters& parameters) {
-  transaction_->needs.dsn |= needed_by(parameters).dsn;
+  transaction_->needs.dsn |= needs_dsn(parameters);
   wire::append_rcpt(plan.octets, path, parameters);
   plan.forwards.push_back({Plan::Asked::rcpt, plan.replies.size(), plan.octets.size()});
 }
@@ -477,31 +483,32 @@ void Dialogue::end_transaction(Ending ending) {
   if (!transaction_) return;
   auto transaction = *std::exchange(transaction_, std::nullopt);
   // Whom the gate let through has not come through unless the message did.
-  std::erase_if(transaction.told, [&](const policy::Passages::Passage& passage) {
-    return is_allowed(passage) &&
+  std::erase_if(transaction.told, [&](const Judged& judged) {
+    return is_allowed(judged) &&
            (!ending.delivered ||
-            std::ranges::find(ending.missed, passage.recipient) != ending.missed.end());
+            std::ranges::find(ending.missed, judged.recipient) != ending.missed.end());
   });
   const policy::Stream& envelopes = *transaction.stream;
   const policy::Stream& own = ending.stream != nullptr ? *ending.stream : envelopes;
-  const auto tell = [&](const policy::Stream& stream,
-                        std::vector<policy::Passages::Passage> passages) {
-    if (passages.empty()) return;
-    check_.ended({.stream = stream.name,
-                  .campaign = ending.campaign,
-                  .sender = policy::to_string(transaction.reverse_path),
-                  .time = {},
-                  .recipients = std::move(passages)});
+  const auto tell = [&](const policy::Stream& stream, std::span<const Judged> judged) {
+    if (judged.empty()) return;
+    policy::Passages passages{.stream = stream.name,
+                              .campaign = ending.campaign,
+                              .sender = policy::to_string(transaction.reverse_path),
+                              .time = {},
+                              .recipients = {}};
+    passages.recipients.reserve(judged.size());
+    std::ranges::transform(judged, std::back_inserter(passages.recipients), &Judged::passage);
+    check_.ended(std::move(passages));
   };
   if (&own != &envelopes) {
     // Refused at RCPT they were for the envelope's stream.
-    const auto passed = std::ranges::partition(
-        transaction.told, [](const auto& passage) { return !is_allowed(passage); });
+    const auto passed = std::ranges::partition(transaction.told, std::not_fn(is_allowed));
     std::ranges::move(passed, std::back_inserter(ending.refused));
     transaction.told.erase(passed.begin(), passed.end());
-    tell(own, std::move(ending.refused));
+    tell(own, ending.refused);
   }
-  tell(envelopes, std::move(transaction.told));
+  tell(envelopes, transaction.told);
 }
 
 Dialogue::Settled Dialogue::settle(Plan& plan, Answers answers) {

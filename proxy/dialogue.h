@@ -51,8 +51,8 @@ struct Transaction {
   std::optional<wire::Reply> broken;
   // What is told when it is over (RecipientCheck::ended): whom the gate refused, and whom the
   // upstream accepted. `asked`: whom it has yet to answer for, in order.
-  std::vector<policy::Passages::Passage> told;
-  std::vector<policy::Passages::Passage> asked;
+  std::vector<Judged> told;
+  std::vector<Judged> asked;
   // The same for whoever makes the copies, where they may differ.
   std::vector<Recipient> recipients_told;
   std::vector<Recipient> recipients_asked;
@@ -153,8 +153,7 @@ class Dialogue {
     std::string campaign{};
     const policy::Stream* stream = nullptr;          // the message's own; null: the envelope's
     std::vector<policy::CanonicalAddress> missed{};  // accepted, and refused for good later
-    std::vector<policy::Passages::Passage>
-        refused{};  // by the gate, once it saw the header section
+    std::vector<Judged> refused{};                   // by the gate, once it saw the header section
   };
   void end_transaction(Ending ending);
   void end_transaction() { end_transaction(Ending{}); }

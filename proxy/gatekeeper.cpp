@@ -28,11 +28,12 @@ std::optional<wire::Reply> Gatekeeper::check(const policy::Mailbox& recipient,
   auto judgement = lookup_.judge(recipient, stream);
   if (!judgement) return cannot_look_up();
   if (traffic_ != nullptr) {
-    verdict_.emplace(std::move(judgement->contact), judgement->verdict.reason);
+    verdict_.emplace(std::move(judgement->contact),
+                     policy::Passages::Passage{judgement->ref, judgement->verdict.reason});
   }
   if (judgement->verdict.allowed()) return std::nullopt;
   const auto refused =
-      policy::refusal(judgement->verdict, policy::to_string(recipient), judgement->note, utf8);
+      policy::refusal(judgement->verdict, judgement->written, judgement->note, utf8);
   return wire::make_reply(refused.code, refused.enhanced_status_code, refused.text);
 }
 

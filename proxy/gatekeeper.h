@@ -24,6 +24,12 @@
 
 namespace postern::proxy {
 
+// A verdict, and whose it is.
+struct Judged {
+  policy::CanonicalAddress recipient;
+  policy::Passages::Passage passage;
+};
+
 // What a batch asks of a recipient; the sink and the tests have their own.
 class RecipientCheck {
  public:
@@ -57,9 +63,7 @@ class RecipientCheck {
   }
   // The verdict on the recipient that check() was asked about last, once. None where nobody keeps
   // it, or where there was none: 451, 554.
-  [[nodiscard]] virtual std::optional<policy::Passages::Passage> take_verdict() {
-    return std::nullopt;
-  }
+  [[nodiscard]] virtual std::optional<Judged> take_verdict() { return std::nullopt; }
   // The upstream refused a recipient of the transaction for good, which check() had let through.
   virtual void refused_upstream(const policy::CanonicalAddress& /*recipient*/,
                                 const policy::Stream& /*stream*/,
@@ -116,9 +120,7 @@ class Gatekeeper final : public RecipientCheck {
   ReturnPaths return_paths(const policy::Mailbox& reverse_path) override;
   std::expected<policy::ContactRef, wire::Reply> ref(const policy::Mailbox& recipient,
                                                      const policy::Stream& stream) override;
-  std::optional<policy::Passages::Passage> take_verdict() override {
-    return std::exchange(verdict_, std::nullopt);
-  }
+  std::optional<Judged> take_verdict() override { return std::exchange(verdict_, std::nullopt); }
   void refused_upstream(const policy::CanonicalAddress& recipient, const policy::Stream& stream,
                         const policy::Mailbox& reverse_path, const wire::Reply& reply,
                         bool at_rcpt) override;
@@ -130,7 +132,7 @@ class Gatekeeper final : public RecipientCheck {
   Clock clock_;
   policy::TrafficLog* traffic_;  // may be null: then no verdict is kept
   policy::Returns* returns_;     // may be null: nobody asks what the upstream says of a recipient
-  std::optional<policy::Passages::Passage> verdict_;
+  std::optional<Judged> verdict_;
 };
 
 }  // namespace postern::proxy

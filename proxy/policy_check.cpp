@@ -67,7 +67,7 @@ void PolicyCheck::decide(const policy::Mailbox& recipient, const policy::Mailbox
                             .sender = policy::to_string(reverse_path),
                             .time = lookup_.now(),
                             .recipients = {}};
-  passages.recipients.emplace_back(std::move(judgement->contact), judgement->verdict.reason);
+  passages.recipients.push_back({judgement->ref, judgement->verdict.reason});
   traffic_->record(std::move(passages));
 }
 

@@ -11,10 +11,11 @@ namespace postern::proxy {
 
 Result<Judgement> RecipientLookup::judge(const policy::Mailbox& recipient,
                                          const policy::Stream& stream) {
-  Judgement judgement{.contact = policy::canonical(recipient), .verdict = {}, .note = {}};
+  Judgement judgement{.contact = policy::canonical(recipient), .ref = {}, .verdict = {}};
   if (auto found = reader_.find(judgement.contact, findings_); !found) {
     return failed(stream, std::move(found).error());
   }
+  judgement.ref = findings_.asked;
   if (counts_ != nullptr) {
     counts_->lookup(std::chrono::duration<double>(findings_.took).count());
   }
@@ -28,12 +29,22 @@ Result<Judgement> RecipientLookup::judge(const policy::Mailbox& recipient,
       if (!note) return failed(stream, std::move(note).error());
       judgement.note = *std::move(note);
     }
-    log::info(fmt::format("{} refused stream={} reason={} to=<{}>", session_, stream.name,
-                          policy::to_string(judgement.verdict.reason),
-                          printable(policy::to_string(recipient))));
+    judgement.written = policy::to_string(recipient);
+    tell(stream, judgement);
   }
   if (counts_ != nullptr) counts_->recipient(stream, judgement.verdict.reason);
   return judgement;
+}
+
+// Joined by hand: a list of suppressed recipients has such a line for each.
+void RecipientLookup::tell(const policy::Stream& stream, const Judgement& judgement) const {
+  if (!log::enabled(log::Level::info)) return;
+  std::string line;
+  line.reserve(session_.size() + stream.name.size() + judgement.written.size() + 64);
+  line.append(session_).append(" refused stream=").append(stream.name);
+  line.append(" reason=").append(policy::to_string(judgement.verdict.reason));
+  line.append(" to=<").append(printable(judgement.written)) += '>';
+  log::info(line);
 }
 
 Result<policy::ContactRef> RecipientLookup::ref(const policy::Mailbox& recipient,

@@ -22,8 +22,12 @@ inline constexpr std::string_view lookup_failed =
 
 struct Judgement {
   policy::CanonicalAddress contact;
+  policy::ContactRef ref;  // what the store knows it by
   policy::Verdict verdict;
-  std::string note;  // of a refusal that tells it: what policy::refusal() wants
+  // Of a refusal, what policy::refusal() wants: the address as it was written, and the note where
+  // it tells one.
+  std::string written{};
+  std::string note{};
 };
 
 // One for each session; the reader and the scratch belong to its thread.
@@ -51,6 +55,7 @@ class RecipientLookup {
   [[nodiscard]] Time now() const { return clock_(); }
 
  private:
+  void tell(const policy::Stream& stream, const Judgement& judgement) const;
   [[nodiscard]] std::unexpected<Error> failed(const policy::Stream& stream, Error error) const;
 
   std::string session_;

@@ -492,8 +492,8 @@ awaitable<Reply> Session::final_reply(Message& message) {
 void Session::tell_refusal(const Reply& reply) {
   const auto& transaction = *dialogue_.transaction();
   if (!reply.permanent() || transaction.accepted != 1) return;
-  const auto passed =
-      std::ranges::find(transaction.told, policy::Reason::none, &policy::Passages::Passage::reason);
+  const auto passed = std::ranges::find(transaction.told, policy::Reason::none,
+                                        [](const Judged& judged) { return judged.passage.reason; });
   if (passed == transaction.told.end()) return;
   gatekeeper_.refused_upstream(passed->recipient, *transaction.stream, transaction.reverse_path,
                                reply, false);

@@ -155,7 +155,7 @@ Result<bool> Absence::add_events(const Txn& txn, std::uint64_t last) {
   return all_named;
 }
 
-bool Absence::is_certain(const policy::CanonicalAddress& address) {
+bool Absence::is_certain(const policy::CanonicalAddress& address, const ContactKey& own) {
   const std::uint64_t last = env_.last_transaction();
   if (last == 0) return false;
   if (as_of_.load(std::memory_order_acquire) != last) {
@@ -167,16 +167,15 @@ bool Absence::is_certain(const policy::CanonicalAddress& address) {
     if (state_ != State::current) return false;
     // Read from a transaction that began after the question did.
   }
-  return rules_out(address);
+  return rules_out(address, own);
 }
 
 // Every key that Lookup::find() asks the store for.
-bool Absence::rules_out(const policy::CanonicalAddress& address) const {
+bool Absence::rules_out(const policy::CanonicalAddress& address, const ContactKey& own) const {
   if (digests_.load(std::memory_order_relaxed)) return false;
   const std::string_view text = address.text;
   const bool mailbox = !address.is_domain();
   if (mailbox) {
-    const ContactKey own = hasher_(text);
     if (filter_->may_have(own)) return false;
     const ContactKey shorter = key_without_subaddress(hasher_, address, own);
     if (shorter != own && filter_->may_have(shorter)) return false;

@@ -32,7 +32,8 @@ class Absence {
 
   // Nothing that stands on the address is in the store, as of its last transaction. False where
   // that is not known. From any thread, without a lock unless somebody has just committed.
-  [[nodiscard]] bool is_certain(const policy::CanonicalAddress& address);
+  // `own`: what the address is found by.
+  [[nodiscard]] bool is_certain(const policy::CanonicalAddress& address, const ContactKey& own);
 
   // It has every contact that a write transaction which has begun finds.
   [[nodiscard]] bool holds_for(const Txn& writing) const {
@@ -59,7 +60,8 @@ class Absence {
   [[nodiscard]] Result<State> read_news(std::uint64_t most_events);
   [[nodiscard]] Result<bool> add_events(const Txn& txn, std::uint64_t last);
   [[nodiscard]] Result<void> note_sizes(const Txn& txn);
-  [[nodiscard]] bool rules_out(const policy::CanonicalAddress& address) const;
+  [[nodiscard]] bool rules_out(const policy::CanonicalAddress& address,
+                               const ContactKey& own) const;
   [[nodiscard]] bool rules_out_folded(const policy::CanonicalAddress& address) const;
 
   const Env& env_;

@@ -265,7 +265,8 @@ Result<std::optional<policy::Hold>> Batch::what_holds(const GiveConsent& change,
     lookup_ = std::move(*opened);
   }
   policy::Findings findings;
-  if (auto found = lookup_->find(txn_, change.address, findings); !found) {
+  if (auto found = lookup_->find(txn_, change.address, (*hasher_)(change.address.text), findings);
+      !found) {
     return std::unexpected(found.error());
   }
   std::optional<policy::Hold> gravest;

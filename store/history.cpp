@@ -29,12 +29,12 @@ bool shows_life(const EventRecord& record) {
 }
 
 Result<bool> is_forgotten(const Txn& txn, const Tables& tables, const ContactKey& contact) {
-  auto known = txn.get(tables.contacts, contact);
-  if (!known) return std::unexpected(known.error());
-  if (!*known) return false;
   auto address = txn.get(tables.addresses, contact);
   if (!address) return std::unexpected(address.error());
   if (*address) return false;
+  auto known = txn.get(tables.contacts, contact);
+  if (!known) return std::unexpected(known.error());
+  if (!*known) return false;
   bool any = false;
   bool by_mail_alone = true;
   auto done = each_event(txn, tables, contact,
@@ -45,6 +45,19 @@ Result<bool> is_forgotten(const Txn& txn, const Tables& tables, const ContactKey
                          });
   if (!done) return std::unexpected(done.error());
   return !any || !by_mail_alone;
+}
+
+// An address is written with the record that it is of, and goes with it or before it.
+Result<bool> nobody_is_forgotten(const Txn& txn, const Tables& tables) {
+  std::uint64_t records = 0;
+  for (const Table table : {tables.contacts, tables.domains, tables.digests}) {
+    auto size = txn.size(table);
+    if (!size) return std::unexpected(size.error());
+    records += size->entries;
+  }
+  auto addresses = txn.size(tables.addresses);
+  if (!addresses) return std::unexpected(addresses.error());
+  return records == addresses->entries;
 }
 
 }  // namespace postern::store

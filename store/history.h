@@ -41,5 +41,7 @@ template <class Visit>
 // by a token's hash, never had any.
 [[nodiscard]] Result<bool> is_forgotten(const Txn& txn, const Tables& tables,
                                         const ContactKey& contact);
+// Every record has its address. False where one has none: then is_forgotten() has to be asked.
+[[nodiscard]] Result<bool> nobody_is_forgotten(const Txn& txn, const Tables& tables);
 
 }  // namespace postern::store

@@ -11,6 +11,7 @@ ContactKey key_without_subaddress(const KeyHasher& hasher, const policy::Canonic
                                   const ContactKey& own) {
   const std::string_view text = address.text;
   const auto plus = text.find('+', 1);
+  if (plus == text.npos) return own;
   const auto at = text.rfind('@');
   // Quotes may come or go with the subaddress: "a." needs them, a.+tag does not.
   if (plus < at && (text.starts_with('"') || text[plus - 1] == '.')) {
@@ -27,12 +28,12 @@ Result<Lookup> Lookup::open(const Txn& txn, const Tables& tables, KeyHasher hash
 }
 
 Result<void> Lookup::find(const Txn& txn, const policy::CanonicalAddress& address,
-                          policy::Findings& findings) {
+                          const ContactKey& own, policy::Findings& findings) {
   txn_ = &txn;
   findings_ = &findings;
   if (auto noted = note_uses(); !noted) return noted;
   if (!address.is_domain()) {
-    if (auto done = find_mailbox(address); !done) return done;
+    if (auto done = find_mailbox(address, own); !done) return done;
     if (uses_.digests) {
       if (auto done = find_digests(address); !done) return done;
     }
@@ -55,8 +56,7 @@ Result<void> Lookup::note_uses() {
   return {};
 }
 
-Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address) {
-  const ContactKey own = hasher_(address.text);
+Result<void> Lookup::find_mailbox(const policy::CanonicalAddress& address, const ContactKey& own) {
   const std::array exact{own, key_without_subaddress(hasher_, address, own)};
   const bool tagged = exact[0] != exact[1];
   if (auto done = take(tables_.contacts, exact[0], Form::mailbox); !done) return done;

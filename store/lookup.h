@@ -49,16 +49,17 @@ class Lookup {
   [[nodiscard]] static Result<Lookup> open(const Txn& txn, const Tables& tables, KeyHasher hasher,
                                            Of which);
 
-  // Adds to `findings`. A record that does not read is an error, never "nothing known".
+  // Adds to `findings`. A record that does not read is an error, never "nothing known". `own`: what
+  // the address is found by.
   [[nodiscard]] Result<void> find(const Txn& txn, const policy::CanonicalAddress& address,
-                                  policy::Findings& findings);
+                                  const ContactKey& own, policy::Findings& findings);
 
  private:
   using Form = policy::Findings::Found::Form;
   Lookup(const Tables& tables, KeyHasher hasher, Cursor folded, bool renews)
       : tables_(tables), hasher_(hasher), folded_(std::move(folded)), renews_(renews) {}
   [[nodiscard]] Result<void> note_uses();
-  Result<void> find_mailbox(const policy::CanonicalAddress& address);
+  Result<void> find_mailbox(const policy::CanonicalAddress& address, const ContactKey& own);
   Result<void> find_folded(std::string_view form, const std::array<ContactKey, 2>& exact);
   Result<void> find_domains(std::string_view text);
   Result<void> find_digests(const policy::CanonicalAddress& address);

@@ -22,11 +22,12 @@ class Reader final : public policy::ContactReader {
 
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     findings.clear();
-    if (is_absent(address)) return {};
+    findings.asked = hasher_(address.text);
+    if (is_absent(address, findings.asked)) return {};
     const auto asked = std::chrono::steady_clock::now();
     if (auto renewed = txn_.renew(); !renewed) return renewed;
     const Rest rest(txn_);
-    auto found = lookup_.find(txn_, address, findings);
+    auto found = lookup_.find(txn_, address, findings.asked, findings);
     findings.took = std::chrono::steady_clock::now() - asked;
     return found;
   }
@@ -56,12 +57,12 @@ class Reader final : public policy::ContactReader {
   }
 
  private:
-  bool is_absent(const policy::CanonicalAddress& address) {
+  bool is_absent(const policy::CanonicalAddress& address, const ContactKey& own) {
     if (const auto generation = keeper_.generation(); generation != generation_) {
       absence_ = keeper_.current();
       generation_ = generation;
     }
-    return absence_ && absence_->is_certain(address);
+    return absence_ && absence_->is_certain(address, own);
   }
 
   // A snapshot that is held keeps the pages of every later change from being used again.

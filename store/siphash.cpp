@@ -61,11 +61,31 @@ class State {
   std::uint64_t v0_, v1_, v2_, v3_;
 };
 
+// `left`: what is left of the text, less than a word. The last word has the length modulo 256 too.
+std::array<std::uint8_t, 16> finished(State& state, std::uint64_t left, std::size_t size) {
+  state.take(left | std::uint64_t{size} << 56U);
+  const std::array halves{state.first_half(), state.second_half()};
+  return std::bit_cast<std::array<std::uint8_t, 16>>(halves);
+}
+
+std::array<std::uint8_t, 16> whole(State& state, std::string_view text) {
+  const std::size_t size = text.size();
+  for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t))) {
+    state.take(word_at(text.data()));
+  }
+  std::uint64_t left = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    left |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
+  }
+  return finished(state, left, size);
+}
+
 }  // namespace
 
 std::array<std::uint8_t, 16> siphash(const std::array<std::uint8_t, 16>& key,
                                      std::initializer_list<std::string_view> pieces) {
   State state(word_at(key.data()), word_at(key.data() + 8));
+  if (pieces.size() == 1) return whole(state, *pieces.begin());
   std::array<char, 8> left{};  // the beginning of a word
   std::size_t have = 0;
   std::size_t size = 0;
@@ -85,11 +105,8 @@ std::array<std::uint8_t, 16> siphash(const std::array<std::uint8_t, 16>& key,
     have = piece.size();
     std::ranges::copy(piece, left.begin());
   }
-  // The last word: what is left, and the length modulo 256.
   std::fill(left.begin() + have, left.end(), '\0');
-  state.take(word_at(left.data()) | std::uint64_t{size} << 56U);
-  const std::array halves{state.first_half(), state.second_half()};
-  return std::bit_cast<std::array<std::uint8_t, 16>>(halves);
+  return finished(state, word_at(left.data()), size);
 }
 
 }  // namespace postern::store

@@ -170,7 +170,7 @@ Result<void> Store::record(std::span<const policy::Passages> passages) {
   const std::lock_guard lock(impl_->write_mutex);
   auto txn = Txn::write(*impl_->env);
   if (!txn) return std::unexpected(txn.error());
-  TrafficBatch batch(*txn, impl_->tables, impl_->hasher, absence.get());
+  TrafficBatch batch(*txn, impl_->tables, absence.get());
   if (auto done = batch.put(passages); !done) return done;
   return txn->commit();
 }

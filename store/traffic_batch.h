@@ -1,6 +1,6 @@
 // Rows of many transactions at once: counted in memory, then put into the table in its order, by
 // one cursor: a row costs one search of it, whether it is new or there already. Of who may be a
-// contact it is asked before whether it was forgotten.
+// contact it is asked before whether it was forgotten, where anybody was.
 #pragma once
 
 #include "base/result.h"
@@ -22,10 +22,9 @@ namespace postern::store {
 class TrafficBatch {
  public:
   // `absence` tells who is certainly no contact, and so was not forgotten; may be null.
-  TrafficBatch(Txn& txn, const Tables& tables, const KeyHasher& hasher, const Absence* absence)
+  TrafficBatch(Txn& txn, const Tables& tables, const Absence* absence)
       : txn_(txn),
         tables_(tables),
-        hasher_(hasher),
         absence_(absence != nullptr && absence->holds_for(txn) ? absence : nullptr) {}
 
   // In the writer's transaction. Who was forgotten is counted with no name and no sender.
@@ -54,8 +53,8 @@ class TrafficBatch {
 
   Txn& txn_;
   const Tables& tables_;
-  const KeyHasher& hasher_;
   const Absence* absence_;
+  bool nobody_forgotten_ = false;
   std::vector<Row> rows_;
   std::vector<Said> said_;
   OctetWriter texts_;  // of said_

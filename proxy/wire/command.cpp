@@ -211,12 +211,14 @@ std::optional<Reply> parse_path_command(std::string_view text, const PathCommand
   if (end < text.size() && text[end] != ' ')
     return bad_argument("a blank must follow the angle bracket");
 
-  auto mailbox = policy::parse_path(text.substr(0, end), form.reverse);
-  if (!mailbox) return bad_path(printable(mailbox.error().text));
-  // RFC 5321 section 4.1.1.3: "postmaster" alone is a forward-path, no reverse-path.
-  if (form.reverse && mailbox->domain.empty() && !mailbox->empty())
-    return bad_path("the address has no domain");
-  command.path = std::move(*mailbox);
+  if (!policy::read_plain_mailbox(text.substr(1, end - 2), command.path)) {
+    auto mailbox = policy::parse_path(text.substr(0, end), form.reverse);
+    if (!mailbox) return bad_path(printable(mailbox.error().text));
+    // RFC 5321 section 4.1.1.3: "postmaster" alone is a forward-path, no reverse-path.
+    if (form.reverse && mailbox->domain.empty() && !mailbox->empty())
+      return bad_path("the address has no domain");
+    command.path = std::move(*mailbox);
+  }
 
   std::string_view parameters = text.substr(end);
   parameters.remove_prefix(std::min(parameters.find_first_not_of(' '), parameters.size()));

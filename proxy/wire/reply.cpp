@@ -1,5 +1,7 @@
 #include "proxy/wire/reply.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -41,6 +43,7 @@ std::size_t multibyte_length(std::string_view text) {
 }
 
 bool is_reply_text(std::string_view text) {
+  if (is_plain(text)) return true;
   while (!text.empty()) {
     const char c = text.front();
     const bool ascii = (c >= ' ' && c <= '~') || c == '\t';
@@ -92,7 +95,9 @@ Reply make_reply(int code, std::string_view enhanced_status_code, std::string_vi
   line.append(digits.data(), digits.size()) += ' ';
   if (!enhanced_status_code.empty()) line.append(enhanced_status_code) += ' ';
   line += text;
-  std::ranges::replace_if(line, [](char c) { return c == '\r' || c == '\n'; }, ' ');
+  if (has_control(line)) {
+    std::ranges::replace_if(line, [](char c) { return c == '\r' || c == '\n'; }, ' ');
+  }
   line += "\r\n";
   return {.code = code, .text = std::move(line)};
 }

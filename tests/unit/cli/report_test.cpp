@@ -36,7 +36,7 @@ std::string store_of(const Folder& folder, const std::vector<Told>& told) {
                         .campaign = campaign,
                         .sender = "news@example.org",
                         .time = today - std::chrono::days{days_ago},
-                        .recipients = {{{address}, reason}}});
+                        .recipients = {{*(*store)->ref({address}), reason}}});
   }
   REQUIRE((*store)->record(passages));
   return where;

@@ -55,8 +55,8 @@ policy::Passages passages(int recipients) {
                         .sender = "news@example.org",
                         .time = current_time(),
                         .recipients = {}};
-  for (int i = 0; i < recipients; ++i) {
-    made.recipients.push_back({{std::to_string(i) + "@example.com"}, policy::Reason::none});
+  for (int i = 1; i <= recipients; ++i) {
+    made.recipients.push_back({{static_cast<std::uint8_t>(i)}, policy::Reason::none});
   }
   return made;
 }

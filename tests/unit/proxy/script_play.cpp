@@ -280,7 +280,7 @@ Outcome play(const Script& script, const Variation& variation) {
   };
   metrics::Registry registry;
   ScriptedContacts contacts(script);
-  KeptTraffic traffic;
+  KeptTraffic traffic(contacts);
   KeptRefusals refusals;
   policy::Findings findings;
   auto connect = [&]() -> awaitable<Result<std::unique_ptr<proxy::Upstream>>> {

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -40,6 +41,8 @@ class ScriptedContacts final : public policy::ContactReader {
   Result<void> find(const policy::CanonicalAddress& address, policy::Findings& findings) override {
     if (fails_) return fail(Errc::io, "the store is away");
     findings.clear();
+    findings.asked = *ref(address);
+    names_.insert_or_assign(findings.asked, address.text);
     for (const auto& [held, kind] : holds_) {
       if (held != address) continue;
       add_hold(findings, kind,
@@ -55,9 +58,14 @@ class ScriptedContacts final : public policy::ContactReader {
     std::copy_n(address.text.begin(), std::min(address.text.size(), ref.size()), ref.begin());
     return ref;
   }
+  // Who was asked about.
+  [[nodiscard]] const std::string& name_of(const policy::ContactRef& ref) const {
+    return names_.at(ref);
+  }
 
  private:
   bool fails_ = false;
+  std::map<policy::ContactRef, std::string> names_;
   std::vector<std::pair<policy::CanonicalAddress, policy::HoldKind>> holds_;
 };
 
@@ -73,12 +81,14 @@ class KeptRefusals final : public policy::Returns {
 
 class KeptTraffic final : public policy::TrafficLog {
  public:
+  explicit KeptTraffic(const ScriptedContacts& contacts) : contacts_(contacts) {}
   void record(policy::Passages passages) override {
     const auto shown = [](const std::string& text) { return text.empty() ? "-" : text; };
     std::vector<std::string> recipients;
     bool delivered = false;
     for (const auto& [recipient, reason] : passages.recipients) {
-      recipients.push_back(fmt::format("{} {}", recipient.text, policy::to_string(reason)));
+      recipients.push_back(
+          fmt::format("{} {}", contacts_.name_of(recipient), policy::to_string(reason)));
       const bool let_through = reason == policy::Reason::none;
       delivered |= let_through;
       if (!let_through) ++refusals;
@@ -91,6 +101,9 @@ class KeptTraffic final : public policy::TrafficLog {
   std::vector<std::string> lines;
   std::size_t refusals = 0;
   std::size_t deliveries = 0;
+
+ private:
+  const ScriptedContacts& contacts_;
 };
 
 constexpr std::uint32_t today = 20'514;  // 2026-03-02

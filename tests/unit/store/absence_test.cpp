@@ -28,7 +28,8 @@ void build_filter(Store& store) {
 bool is_certain(const Store& store, std::string_view address) {
   const auto filter = store.filter();
   REQUIRE(filter);
-  return filter->is_certain(test::contact(address));
+  const auto asked = test::contact(address);
+  return filter->is_certain(asked, *store.ref(asked));
 }
 
 ImportSummary import_text(Store& store, const std::string& text) {

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "fixture.h"
 #include "policy/decision.h"
+#include "returns.h"
 #include "store/digests.h"
 #include "store/exchange.h"
 #include "store/forgotten.h"
@@ -435,8 +436,8 @@ TEST_CASE("who is known by mail alone is forgotten too, in a restored backup as 
   };
   const auto send = [&](Store& store, int on) {
     passages.time = day(on);
-    passages.recipients = {{contact("jane@x.example"), policy::Reason::no_consent},
-                           {contact("joe@x.example"), policy::Reason::no_consent}};
+    passages.recipients = {{ref_of(store, "jane@x.example"), policy::Reason::no_consent},
+                           {ref_of(store, "joe@x.example"), policy::Reason::no_consent}};
     REQUIRE(store.record({&passages, 1}));
   };
   {

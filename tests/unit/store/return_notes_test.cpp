@@ -332,7 +332,7 @@ TEST_CASE("who was known by mail alone is forgotten before the bounce of that ma
   policy::Passages passages;
   passages.stream = "news";
   passages.time = day(0);
-  passages.recipients = {{contact("a@x.example"), policy::Reason::no_consent}};
+  passages.recipients = {{ref_of(*store, "a@x.example"), policy::Reason::no_consent}};
   REQUIRE(store->record({&passages, 1}));
   KeptMail kept;
   kept.ref = ref_of(*store, "b@x.example");

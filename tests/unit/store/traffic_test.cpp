@@ -1,6 +1,7 @@
 #include "store/traffic.h"
 
 #include "fixture.h"
+#include "returns.h"
 #include "store/campaigns.h"
 #include "store/cursor.h"
 #include "store/env.h"
@@ -18,7 +19,7 @@ using policy::Reason;
 
 namespace {
 
-policy::Passages passages(std::string campaign, Time time,
+policy::Passages passages(const Store& store, std::string campaign, Time time,
                           std::initializer_list<std::pair<std::string_view, Reason>> recipients,
                           std::string sender = "news@example.org", std::string stream = "news") {
   policy::Passages made{.stream = std::move(stream),
@@ -27,7 +28,7 @@ policy::Passages passages(std::string campaign, Time time,
                         .time = time,
                         .recipients = {}};
   for (const auto& [address, reason] : recipients) {
-    made.recipients.push_back({contact(address), reason});
+    made.recipients.push_back({ref_of(store, address), reason});
   }
   return made;
 }
@@ -89,19 +90,19 @@ TEST_CASE("traffic is summed up by stream and campaign, each result apart") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
   CHECK(totals(*store).empty());
-  record(*store, {passages("spring", day(0),
+  record(*store, {passages(*store, "spring", day(0),
                            {{"a@example.com", Reason::none},
                             {"b@example.com", Reason::none},
                             {"c@example.com", Reason::unsubscribed},
                             {"d@example.com", Reason::bounced}}),
-                  passages("spring", day(1), {{"c@example.com", Reason::unsubscribed}}),
-                  passages("", day(1), {{"a@example.com", Reason::blocked}})});
-  record(*store, {passages("spring", day(2),
+                  passages(*store, "spring", day(1), {{"c@example.com", Reason::unsubscribed}}),
+                  passages(*store, "", day(1), {{"a@example.com", Reason::blocked}})});
+  record(*store, {passages(*store, "spring", day(2),
                            {{"c@example.com", Reason::complained},
                             {"e@example.com", Reason::no_consent},
                             {"a@example.com", Reason::none}}),
-                  passages("spring", day(2), {{"a@example.com", Reason::none}}, "x@example.org",
-                           "alerts")});
+                  passages(*store, "spring", day(2), {{"a@example.com", Reason::none}},
+                           "x@example.org", "alerts")});
   const auto found = totals(*store);
   REQUIRE(found.size() == 3);
   CHECK(found[0].stream == "alerts");
@@ -126,11 +127,11 @@ TEST_CASE("a report is of the days, streams and campaign that are asked for") {
   const TemporaryDirectory directory;
   const auto store = open(directory.path());
   const auto hour = std::chrono::hours{1};
-  record(*store,
-         {passages("spring", day(0) + 23 * hour, {{"a@example.com", Reason::none}}),
-          passages("spring", day(1), {{"a@example.com", Reason::none}}),
-          passages("summer", day(1) + hour, {{"a@example.com", Reason::none}}),
-          passages("spring", day(2), {{"a@example.com", Reason::none}}, "x@example.org", "old")});
+  record(*store, {passages(*store, "spring", day(0) + 23 * hour, {{"a@example.com", Reason::none}}),
+                  passages(*store, "spring", day(1), {{"a@example.com", Reason::none}}),
+                  passages(*store, "summer", day(1) + hour, {{"a@example.com", Reason::none}}),
+                  passages(*store, "spring", day(2), {{"a@example.com", Reason::none}},
+                           "x@example.org", "old")});
   const auto passed = [&](const TrafficFilter& filter) {
     std::uint64_t all = 0;
     for (const auto& total : totals(*store, filter)) all += total.of(TrafficResult::passed);
@@ -166,17 +167,17 @@ TEST_CASE("rows of a contact, a campaign and a day: how often, and who sent last
   const auto store = open(directory.path());
   apply(*store, hold("held@example.com", policy::HoldKind::blocked));
   record(*store,
-         {passages("spring", day(0) + std::chrono::seconds{9},
+         {passages(*store, "spring", day(0) + std::chrono::seconds{9},
                    {{"held@example.com", Reason::blocked}}, "second@example.org"),
-          passages("spring", day(0) + std::chrono::seconds{5},
+          passages(*store, "spring", day(0) + std::chrono::seconds{5},
                    {{"held@example.com", Reason::blocked}, {"held@example.com", Reason::blocked}},
                    "first@example.org")});
-  record(*store, {passages("spring", day(0) + std::chrono::seconds{7},
+  record(*store, {passages(*store, "spring", day(0) + std::chrono::seconds{7},
                            {{"held@example.com", Reason::blocked},
                             {"nobody@example.com", Reason::no_consent},
                             {"passed@example.com", Reason::none}},
                            "late@example.org")});
-  record(*store, {passages("spring", day(1), {{"held@example.com", Reason::blocked}}, "")});
+  record(*store, {passages(*store, "spring", day(1), {{"held@example.com", Reason::blocked}}, "")});
   auto found = rows(*store);
   REQUIRE(found.size() == 3);
   if (found[0].address.text.empty()) std::swap(found[0], found[1]);
@@ -202,7 +203,7 @@ TEST_CASE("many rows: all of them are counted and listed, each once") {
   std::vector<policy::Passages> made;
   for (int i = 0; i < many; ++i) {
     const std::string address = std::to_string(i) + "@example.com";
-    made.push_back(passages("c" + std::to_string(i % 7), day(i % 3),
+    made.push_back(passages(*store, "c" + std::to_string(i % 7), day(i % 3),
                             {{address, i % 2 == 0 ? Reason::none : Reason::bounced}}));
   }
   record(*store, std::move(made));
@@ -223,9 +224,9 @@ TEST_CASE("rows go after 400 days, and campaigns with the last of theirs") {
   const TemporaryDirectory directory;
   {
     const auto store = open(directory.path());
-    record(*store, {passages("old", day(0), {{"a@example.com", Reason::none}}),
-                    passages("lasting", day(0), {{"a@example.com", Reason::none}}),
-                    passages("lasting", day(1), {{"a@example.com", Reason::none}})});
+    record(*store, {passages(*store, "old", day(0), {{"a@example.com", Reason::none}}),
+                    passages(*store, "lasting", day(0), {{"a@example.com", Reason::none}}),
+                    passages(*store, "lasting", day(1), {{"a@example.com", Reason::none}})});
     REQUIRE(store->prune_report(day(400)));
     CHECK(totals(*store).size() == 2);
     REQUIRE(store->prune_report(day(401)));
@@ -233,7 +234,7 @@ TEST_CASE("rows go after 400 days, and campaigns with the last of theirs") {
     REQUIRE(left.size() == 1);
     CHECK(left[0].campaign == "lasting");
     CHECK(left[0].of(TrafficResult::passed) == 1);
-    record(*store, {passages("old", day(401), {{"a@example.com", Reason::none}})});
+    record(*store, {passages(*store, "old", day(401), {{"a@example.com", Reason::none}})});
     CHECK(totals(*store).size() == 2);
     REQUIRE(store->prune_report(day(802)));
     CHECK(totals(*store).empty());
@@ -356,7 +357,7 @@ TEST_CASE("a store that is open for reading only records nothing") {
   const TemporaryDirectory directory;
   open(directory.path()).reset();
   const auto store = open(directory.path(), Mode::read_only);
-  const auto made = passages("c", day(0), {{"a@example.com", Reason::none}});
+  const auto made = passages(*store, "c", day(0), {{"a@example.com", Reason::none}});
   const auto done = store->record({&made, 1});
   REQUIRE_FALSE(done);
   CHECK(done.error().code == Errc::unsupported);
