@@ -9,7 +9,7 @@
 namespace postern::cli {
 
 int backup(const BackupOptions& options) {
-  const auto context = open_context(options.where, store::Mode::read_only);
+  const auto context = open_context(options.where, store::Mode::read_only, Reads::most);
   if (!context) return context.error();
   if (const auto done = context->store->backup(options.directory); !done) {
     return complain(done.error());

@@ -10,7 +10,7 @@
 namespace postern::cli {
 
 int compact(const CompactOptions& options) {
-  const auto context = open_context(options.where, store::Mode::read_write);
+  const auto context = open_context(options.where, store::Mode::read_write, Reads::most);
   if (!context) return context.error();
   if (options.if_owed) {
     const auto owed = context->store->owes_compaction();

@@ -24,10 +24,10 @@ std::expected<void, int> check_name(const std::string& stream) {
 
 }  // namespace
 
-std::expected<Context, int> open_context(const Where& where, store::Mode mode) {
+std::expected<Context, int> open_context(const Where& where, store::Mode mode, Reads reads) {
   auto settings = load_settings(where);
   if (!settings) return std::unexpected(settings.error());
-  auto store = open_store(*settings, mode);
+  auto store = open_store(*settings, mode, reads);
   if (!store) return std::unexpected(store.error());
   policy::Streams streams(settings->config.streams);
   return Context{*std::move(settings), *std::move(store), std::move(streams), current_time()};

@@ -25,7 +25,8 @@ struct Context {
   policy::Streams streams;
   Time now;
 };
-[[nodiscard]] std::expected<Context, int> open_context(const Where& where, store::Mode mode);
+[[nodiscard]] std::expected<Context, int> open_context(const Where& where, store::Mode mode,
+                                                       Reads reads = Reads::little);
 
 // Does `change`, which answers a Result. Where the store was compacted while this verb waited for
 // its turn, once more, in the new file: nothing was done in the old one.

@@ -75,7 +75,7 @@ int export_contacts(const ExportOptions& options) {
     }
     warn("whoever has a list of addresses can find out which of them these digests are of");
   }
-  const auto context = open_context(options.where, store::Mode::read_only);
+  const auto context = open_context(options.where, store::Mode::read_only, Reads::most);
   if (!context) return context.error();
   const auto streams = streams_of(*context, options.stream);
   if (!streams) return streams.error();

@@ -20,7 +20,7 @@ namespace {
 
 // Their bytes came with the backup.
 int compact_restored(const Settings& settings) {
-  auto store = open_store(settings, store::Mode::read_write);
+  auto store = open_store(settings, store::Mode::read_write, Reads::little);
   if (!store) return store.error();
   const auto done = (*store)->compact();
   if (!done) return complain(done.error());

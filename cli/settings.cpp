@@ -49,11 +49,12 @@ std::expected<Settings, int> load_settings(const Where& where, const SayProblem&
 }
 
 std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& settings,
-                                                             store::Mode mode) {
+                                                             store::Mode mode, Reads reads) {
   store::Options options{.path = settings.config.store_path,
                          .mode = mode,
                          .map_size = settings.config.store_map_size,
-                         .providers = std::nullopt};
+                         .providers = std::nullopt,
+                         .read_ahead = reads == Reads::most};
   if (settings.rules_are_its) options.providers = settings.config.providers;
   auto store = store::Store::open(options);
   if (!store) return std::unexpected(complain(store.error()));

@@ -6,6 +6,7 @@
 #include "cli/verbs.h"
 #include "store/store.h"
 
+#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <functional>
@@ -34,8 +35,12 @@ using SayProblem = std::function<void(std::string_view)>;
 [[nodiscard]] std::expected<Settings, int> load_settings(const Where& where,
                                                          const SayProblem& say_problem = {});
 
+// What a verb reads of the store: here and there, or most of it.
+enum class Reads : std::uint8_t { little, most };
+
 // The store of the settings; where it cannot be opened, that was said on standard error.
 [[nodiscard]] std::expected<std::unique_ptr<store::Store>, int> open_store(const Settings& settings,
-                                                                           store::Mode mode);
+                                                                           store::Mode mode,
+                                                                           Reads reads);
 
 }  // namespace postern::cli

@@ -113,7 +113,7 @@ void print_sources(const std::vector<SourceState>& sources, boost::json::object*
 }  // namespace
 
 int stats(const StatsOptions& options) {
-  const auto context = open_context(options.where, store::Mode::read_only);
+  const auto context = open_context(options.where, store::Mode::read_only, Reads::most);
   if (!context) return context.error();
   const auto stats = context->store->stats(context->now);
   if (!stats) return complain(stats.error());

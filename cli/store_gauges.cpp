@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@ namespace postern::cli {
 namespace {
 
 constexpr std::chrono::seconds count_lasts{30};
+// At most so much of the time is spent counting, however many contacts there are.
+constexpr int least_rest = 20;
 
 }  // namespace
 
@@ -40,7 +43,7 @@ void StoreGauges::refresh() {
   if (!error) bytes_.set(static_cast<double>(size));
   {
     const std::scoped_lock lock(mutex_);
-    if (std::chrono::steady_clock::now() < counted_ + count_lasts) return;
+    if (std::chrono::steady_clock::now() < next_count_) return;
     wanted_ = true;
   }
   wake_.notify_one();
@@ -53,10 +56,13 @@ void StoreGauges::run() {
       wake_.wait(lock, [this] { return wanted_ || ending_; });
       if (ending_) return;
     }
+    const auto begun = std::chrono::steady_clock::now();
     count();
+    const auto ended = std::chrono::steady_clock::now();
     const std::scoped_lock lock(mutex_);
     wanted_ = false;
-    counted_ = std::chrono::steady_clock::now();
+    next_count_ = ended + std::max<std::chrono::steady_clock::duration>(
+                              count_lasts, least_rest * (ended - begun));
   }
 }
 

@@ -43,7 +43,7 @@ class StoreGauges {
   std::condition_variable wake_;
   bool wanted_ = false;
   bool ending_ = false;
-  std::chrono::steady_clock::time_point counted_{};  // the thread's, under mutex_
+  std::chrono::steady_clock::time_point next_count_{};  // the thread's, under mutex_
   std::thread thread_;
 };
 

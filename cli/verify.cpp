@@ -72,7 +72,7 @@ int verify(const VerifyOptions& options) {
                     pages->lost_pages));
   }
   // Whatever else kept it from being read, a store that is not there say, is said by the opening.
-  const auto context = open_context(options.where, store::Mode::read_only);
+  const auto context = open_context(options.where, store::Mode::read_only, Reads::most);
   if (!context) return context.error();
   if (!pages) return complain(pages.error());
   const auto summary =

@@ -103,7 +103,8 @@ int open_mapped(const Env::Settings& settings, Map which, std::uint64_t map_size
   // None is the one that the file names: the largest of its writers.
   if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(env, which == Map::exactly ? map_size : 0);
   // No MDB_NOSYNC, MDB_NOMETASYNC or MDB_WRITEMAP: an acknowledged change survives a power cut.
-  const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (settings.read_only ? MDB_RDONLY : 0U);
+  const unsigned flags = MDB_NOTLS | (settings.read_ahead ? 0U : MDB_NORDAHEAD) |
+                         (settings.read_only ? MDB_RDONLY : 0U);
   if (code == MDB_SUCCESS) {
     code = ::mdb_env_open(env, settings.directory.c_str(), flags, S_IRUSR | S_IWUSR);
   }
@@ -243,7 +244,7 @@ Result<std::unique_ptr<Env>> Env::open_copy(const std::filesystem::path& file) {
   // LMDB takes as much more as the file has pages.
   if (code == MDB_SUCCESS) code = ::mdb_env_set_mapsize(handle, smallest_map);
   if (code == MDB_SUCCESS) {
-    constexpr unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD;
+    constexpr unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
     code = ::mdb_env_open(handle, file.c_str(), flags, S_IRUSR | S_IWUSR);
   }
   if (code != MDB_SUCCESS) return std::unexpected(explain(code, "open", file));

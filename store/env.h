@@ -24,6 +24,7 @@ class Env {
     bool read_only = false;
     bool create = false;
     std::uint64_t map_size = 0;
+    bool read_ahead = false;  // most of it will be read, in its order
   };
   // LMDB's locks belong to the process and to the inode of lock.mdb: a second environment of the
   // same lock file would drop those of the first. A second open in this process is therefore
@@ -33,7 +34,8 @@ class Env {
   [[nodiscard]] static Result<std::unique_ptr<Env>> open(const Settings& settings);
   // The same for whoever keeps replacements away already.
   [[nodiscard]] static Result<std::unique_ptr<Env>> open_guarded(const Settings& settings);
-  // One data file by itself, that nobody writes to: for reading, and without a lock file.
+  // One data file by itself, that nobody writes to: for reading, as a rule most of it, and without
+  // a lock file.
   [[nodiscard]] static Result<std::unique_ptr<Env>> open_copy(const std::filesystem::path& file);
   ~Env();
   Env(const Env&) = delete;

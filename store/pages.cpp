@@ -104,7 +104,7 @@ Result<PageReport> check_pages(const Env& env, const EntrySink& entry) {
 
 Result<PageReport> check_store_pages(const std::filesystem::path& directory,
                                      const EntrySink& entry) {
-  auto env = Env::open({directory, true, false, 0});
+  auto env = Env::open({directory, true, false, 0, true});
   if (env) return check_pages(**env, entry);
   const Errc code = env.error().code;
   if (code == Errc::not_found || code == Errc::busy) return std::unexpected(env.error());

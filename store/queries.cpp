@@ -1,5 +1,6 @@
 // What people and the operator's verbs ask of a store: contacts, their history, sizes. Each answer
 // is of one snapshot; whatever walks the whole store takes a new one every so many rows.
+#include "base/text.h"
 #include "store/compaction.h"
 #include "store/contact_record.h"
 #include "store/cursor.h"
@@ -8,6 +9,7 @@
 #include "store/location.h"
 #include "store/side_record.h"
 #include "store/standing.h"
+#include "store/walk.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -17,8 +19,6 @@
 
 namespace postern::store {
 namespace {
-
-constexpr std::size_t page_size = 4096;
 
 Result<std::string> text_at(const Txn& txn, Table table, Octets key) {
   auto text = txn.get(table, key);
@@ -237,16 +237,17 @@ Result<Stats> Store::stats(Time now) const {
   stats.bytes_file = std::filesystem::file_size(data_file(impl_->env->directory()), error);
   if (error) return fail(Errc::io, error.message());
 
-  std::string after;
-  do {
-    auto page = contacts(after, page_size);
-    if (!page) return std::unexpected(page.error());
-    for (const ContactRecord& record : page->records) {
-      if (record.form != ContactRecord::Form::mailbox) continue;
-      count(record.contact, now, stats);
-    }
-    after = std::move(page->last_key);
-  } while (!after.empty());
+  policy::Contact contact;
+  auto counted =
+      walk(*impl_->env, impl_->tables.contacts,
+           [&](const Txn& txn, Octets key, Octets record) -> Result<void> {
+             if (!decode(record, contact)) {
+               return std::unexpected(txn.env().damaged("the record of contact " + to_hex(key)));
+             }
+             count(contact, now, stats);
+             return {};
+           });
+  if (!counted) return std::unexpected(std::move(counted).error());
   return stats;
 }
 

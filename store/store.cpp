@@ -125,7 +125,7 @@ Result<std::unique_ptr<Store>> Store::open(const Options& options) {
   constexpr int most_tries = 10;
   for (int tries = 1;; ++tries) {
     auto env = Env::open({options.path, options.mode == Mode::read_only,
-                          options.mode == Mode::create, options.map_size});
+                          options.mode == Mode::create, options.map_size, options.read_ahead});
     if (!env) return std::unexpected(env.error());
     auto opened = open_in(*env);
     if (opened || tries == most_tries || !(*env)->must_reopen()) return opened;

@@ -38,6 +38,9 @@ struct Options {
   // configuration); otherwise the folded keys are rebuilt when the rules differ from those that the
   // store was keyed with.
   std::optional<std::vector<ProviderConfig>> providers;
+  // Most of it is about to be read, in its order: the disk may read ahead. Lookups here and there
+  // would be slower for it.
+  bool read_ahead = false;
 };
 
 // One entry of `show`'s history.

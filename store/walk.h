@@ -32,12 +32,14 @@ template <class Visit>
              !std::ranges::lexicographical_compare(last_value, cursor->value());
     };
     while (more && *more && seen()) more = cursor->next();
-    std::size_t visited = 0;
-    for (; more && *more && visited < walk_page; ++visited) {
-      last_key.assign(cursor->key().begin(), cursor->key().end());
-      last_value.assign(cursor->value().begin(), cursor->value().end());
+    for (std::size_t visited = 1; more && *more; ++visited) {
+      if (visited == walk_page) {
+        last_key.assign(cursor->key().begin(), cursor->key().end());
+        last_value.assign(cursor->value().begin(), cursor->value().end());
+      }
       if (auto done = visit(*txn, cursor->key(), cursor->value()); !done) return done;
       more = cursor->next();
+      if (visited == walk_page) break;
     }
     if (!more) return std::unexpected(more.error());
     ended = !*more;
