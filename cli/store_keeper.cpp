@@ -39,6 +39,7 @@ class StoreKeeper::Reader final : public policy::ContactReader {
   // A reader that could not be had (every slot taken) is asked for again.
   void refresh() override {
     follow();
+    if (reader_) reader_->refresh();
     if (store_ && !reader_) renew();
   }
 

@@ -26,7 +26,8 @@ class ContactReader {
   // What the store knows the contact by, whether or not anything is known of it.
   [[nodiscard]] virtual Result<ContactRef> ref(const CanonicalAddress& address) = 0;
 
-  // Once a second, on the reader's thread: lets go of a store that was replaced.
+  // Once a second, on the reader's thread: lets go of a store that was replaced, and of the
+  // snapshot that it reads.
   virtual void refresh() {}
 };
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace postern::proxy {
@@ -172,9 +173,10 @@ std::string received_line(const TraceFields& fields) {
   }
   const auto tls = fields.tls.empty() ? std::string() : fmt::format("\r\n\t(using {})", fields.tls);
   const bool v6 = fields.peer.find(':') != std::string_view::npos;
-  return fmt::format("Received: from {} ([{}{}]){}\r\n\tby {} with {} id {};\r\n\t{}\r\n",
-                     trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, tls, fields.hostname,
-                     protocol, fields.id, fields.date);
+  return fmt::format(
+      FMT_COMPILE("Received: from {} ([{}{}]){}\r\n\tby {} with {} id {};\r\n\t{}\r\n"),
+      trace_name(fields.helo), v6 ? "IPv6:" : "", fields.peer, tls, fields.hostname, protocol,
+      fields.id, fields.date);
 }
 
 }  // namespace postern::proxy

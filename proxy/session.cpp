@@ -11,6 +11,7 @@
 #include <array>
 #include <utility>
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 namespace postern::proxy {
@@ -349,10 +350,10 @@ awaitable<bool> Session::end_message(Message& message) {
   const bool lost = own_pool_ && own_pool_->is_lost();
   if (lost && reply.transient()) reply = connection_lost();
   const auto& transaction = *dialogue_.transaction();
-  log::info(fmt::format("{} message stream={} from=<{}> accepted={} refused={} octets={} reply={}",
-                        id_, message.plan.stream().name,
-                        printable(policy::to_string(transaction.reverse_path)),
-                        transaction.accepted, transaction.refused, flow.octets(), reply.code));
+  log::info(fmt::format(
+      FMT_COMPILE("{} message stream={} from=<{}> accepted={} refused={} octets={} reply={}"), id_,
+      message.plan.stream().name, printable(policy::to_string(transaction.reverse_path)),
+      transaction.accepted, transaction.refused, flow.octets(), reply.code));
   if (settings_->counts) {
     settings_->counts->message(message.plan.stream(), reply);
     if (message.plan.wants_list_unsubscribe()) settings_->counts->header(message.plan.header());

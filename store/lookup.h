@@ -42,12 +42,16 @@ template <class Visit>
   return true;
 }
 
-// One for each transaction, which may be renewed; not shared between threads.
+// One for each transaction, of a write transaction or of a read transaction that may be renewed;
+// not shared between threads.
 class Lookup {
  public:
   enum class Of : std::uint8_t { read_transaction, write_transaction };
   [[nodiscard]] static Result<Lookup> open(const Txn& txn, const Tables& tables, KeyHasher hasher,
                                            Of which);
+
+  // The read transaction was renewed.
+  [[nodiscard]] Result<void> renew(const Txn& txn);
 
   // Adds to `findings`. A record that does not read is an error, never "nothing known". `own`: what
   // the address is found by.
@@ -56,19 +60,26 @@ class Lookup {
 
  private:
   using Form = policy::Findings::Found::Form;
-  Lookup(const Tables& tables, KeyHasher hasher, Cursor folded, bool renews)
-      : tables_(tables), hasher_(hasher), folded_(std::move(folded)), renews_(renews) {}
+  Lookup(const Tables& tables, KeyHasher hasher, Cursor contacts, Cursor folded, bool reads)
+      : tables_(tables),
+        hasher_(hasher),
+        contacts_(std::move(contacts)),
+        folded_(std::move(folded)),
+        reads_(reads) {}
   [[nodiscard]] Result<void> note_uses();
   Result<void> find_mailbox(const policy::CanonicalAddress& address, const ContactKey& own);
   Result<void> find_folded(std::string_view form, const std::array<ContactKey, 2>& exact);
   Result<void> find_domains(std::string_view text);
   Result<void> find_digests(const policy::CanonicalAddress& address);
+  Result<void> take_mailbox(const ContactKey& key);
   Result<void> take(Table table, const ContactKey& key, Form form);
+  Result<void> add(Octets record, const ContactKey& key, Form form);
 
   Tables tables_;
   KeyHasher hasher_;
+  Cursor contacts_;
   Cursor folded_;
-  bool renews_;  // the transaction was renewed since, and the cursor has to be too
+  bool reads_;  // of a read transaction: one snapshot until renew()
   Rules rules_;
   // Which tables have something in them, as of the snapshot of that number: to ask LMDB costs as
   // much as a lookup, the first time in a transaction.

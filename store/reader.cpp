@@ -1,4 +1,4 @@
-// The reader of an I/O thread: one read transaction, renewed for each lookup.
+// The reader of an I/O thread: one read transaction, renewed where somebody has committed since.
 #include "store/event_record.h"
 #include "store/impl.h"
 #include "store/lookup.h"
@@ -25,16 +25,14 @@ class Reader final : public policy::ContactReader {
     findings.asked = hasher_(address.text);
     if (is_absent(address, findings.asked)) return {};
     const auto asked = std::chrono::steady_clock::now();
-    if (auto renewed = txn_.renew(); !renewed) return renewed;
-    const Rest rest(txn_);
+    if (auto renewed = renew(); !renewed) return renewed;
     auto found = lookup_.find(txn_, address, findings.asked, findings);
     findings.took = std::chrono::steady_clock::now() - asked;
     return found;
   }
 
   Result<std::string> note(const policy::EventId& event) override {
-    if (auto renewed = txn_.renew(); !renewed) return std::unexpected(renewed.error());
-    const Rest rest(txn_);
+    if (auto renewed = renew(); !renewed) return std::unexpected(renewed.error());
     const EventKey key = event_key(event);
     auto text = txn_.get(tables_.texts, key);
     if (!text) return std::unexpected(text.error());
@@ -56,7 +54,29 @@ class Reader final : public policy::ContactReader {
     return hasher_(address.text);
   }
 
+  // A snapshot that is held keeps the pages of every later change from being used again: for a
+  // second that costs nothing.
+  void refresh() override { rest(); }
+
  private:
+  // The newest snapshot: the one that is held, where it is.
+  Result<void> renew() {
+    const std::uint64_t last = txn_.env().last_transaction();
+    if (snapshot_ != 0 && snapshot_ == last) return {};
+    rest();
+    if (auto renewed = txn_.renew(); !renewed) return renewed;
+    if (auto renewed = lookup_.renew(txn_); !renewed) {
+      txn_.reset();
+      return renewed;
+    }
+    snapshot_ = txn_.id();
+    return {};
+  }
+  void rest() {
+    if (snapshot_ != 0) txn_.reset();
+    snapshot_ = 0;
+  }
+
   bool is_absent(const policy::CanonicalAddress& address, const ContactKey& own) {
     if (const auto generation = keeper_.generation(); generation != generation_) {
       absence_ = keeper_.current();
@@ -65,19 +85,8 @@ class Reader final : public policy::ContactReader {
     return absence_ && absence_->is_certain(address, own);
   }
 
-  // A snapshot that is held keeps the pages of every later change from being used again.
-  class Rest {
-   public:
-    explicit Rest(Txn& txn) : txn_(txn) {}
-    ~Rest() { txn_.reset(); }
-    Rest(const Rest&) = delete;
-    Rest& operator=(const Rest&) = delete;
-
-   private:
-    Txn& txn_;
-  };
-
   Txn txn_;
+  std::uint64_t snapshot_ = 0;  // that txn_ holds; 0: it rests
   Tables tables_;
   Lookup lookup_;
   KeyHasher hasher_;

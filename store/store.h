@@ -118,7 +118,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // A reader for one thread. Holds a slot of the reader table and one read transaction that is
-  // renewed for each lookup; must die before the Store. find() takes no lock and allocates nothing
+  // renewed where somebody has committed since, and rests from refresh() to the next lookup; must
+  // die before the Store. find() takes no lock and allocates nothing
   // once it is warm (a provider's rule, a quoted subaddress and a found stream's long name cost a
   // string each).
   [[nodiscard]] Result<std::unique_ptr<policy::ContactReader>> reader() const;

@@ -28,6 +28,7 @@ class Verifier {
     }
     if (auto done = events(); !done) return std::unexpected(done.error());
     if (auto done = by_contact(); !done) return std::unexpected(done.error());
+    if (auto done = forms(); !done) return std::unexpected(done.error());
     if (auto done = sides(); !done) return std::unexpected(done.error());
     if (auto done = kept_mail(); !done) return std::unexpected(done.error());
     return summary_;
@@ -157,8 +158,31 @@ class Verifier {
                 });
   }
 
-  // What lies beside contacts and events is of one that is there. A folded form need not be: it is
-  // written before its contact, and an import may end in between (spellings.h).
+  // A folded form leads to a contact that is spelled so. That contact need not be there: its form
+  // is written first, and an import may end in between (spellings.h); nor its address, once it was
+  // forgotten.
+  Result<void> forms() {
+    return walk(*store_.env, tables_.folded,
+                [&](const Txn& txn, Octets form, Octets contact) -> Result<void> {
+                  if (contact.size() != sizeof(ContactKey)) {
+                    wrong("folded form {}: leads to no key of a contact", to_hex(form));
+                    return {};
+                  }
+                  auto text = txn.get(tables_.addresses, contact);
+                  if (!text) return std::unexpected(text.error());
+                  if (!*text) return {};
+                  if (auto read = rules_.read(txn, tables_); !read) return read;
+                  const policy::CanonicalAddress address{std::string(text_of(**text))};
+                  const std::string folded = policy::folded(address, rules_.providers());
+                  if (folded.empty() || !std::ranges::equal(hasher_(folded), form)) {
+                    wrong("folded form {}: leads to contact {}, which is not spelled so",
+                          to_hex(form), name_of(contact));
+                  }
+                  return {};
+                });
+  }
+
+  // What lies beside contacts and events is of one that is there.
   Result<void> sides() {
     const auto of_contact = [&](std::string_view what, Table table, auto key_of) {
       return walk(*store_.env, table,

@@ -527,6 +527,11 @@ TEST_CASE("verify names what does not agree") {
          const KeyHasher hasher(*hash_key(txn, tables));
          return txn.remove(tables.folded, hasher("jane@gmail.com"), key);
        }},
+      {"which is not spelled so",
+       [&](Txn& txn, const Tables& tables, const ContactKey& key, const EventKey&) {
+         const KeyHasher hasher(*hash_key(txn, tables));
+         return txn.put(tables.folded, hasher("joe@gmail.com"), key);
+       }},
       {"its address is another's",
        [&](Txn& txn, const Tables& tables, const ContactKey& key, const EventKey&) {
          return txn.put(tables.addresses, key, octets_of("other@x.example"));

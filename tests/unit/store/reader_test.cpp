@@ -291,6 +291,48 @@ TEST_CASE("the rules are the store's: rebuilt when they change, and never lose a
   }
 }
 
+TEST_CASE("a reader that holds its snapshot sees every commit that came before its question") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  apply(*store, hold("first@gmail.com"));
+  auto reader = store->reader();
+  REQUIRE(reader);
+  for (int number = 0; number < 50; ++number) {
+    const std::string address = "a" + std::to_string(number) + "@gmail.com";
+    CHECK(found_by(**reader, address) == 0);
+    CHECK(found_by(**reader, "f.irst@gmail.com") == 1);
+    if (number % 7 == 0) (*reader)->refresh();
+    apply(*store, hold(address));
+    CHECK(found_by(**reader, address) == 1);
+    CHECK(found_by(**reader, "a." + address.substr(1)) == 1);
+  }
+}
+
+TEST_CASE("a reader that was refreshed keeps no pages of later changes from being used again") {
+  const TemporaryDirectory directory;
+  const auto store = open(directory.path());
+  apply(*store, hold("first@example.com"));
+  auto reader = store->reader();
+  REQUIRE(reader);
+  const policy::Passages passages{.stream = "news",
+                                  .campaign = {},
+                                  .sender = {},
+                                  .time = day(0),
+                                  .recipients = {{{1}, policy::Reason::none}}};
+  // Octets that the file grows by, while the same row is counted again and again.
+  const auto growth = [&] {
+    const auto size = [&] { return std::filesystem::file_size(directory.path() / "data.mdb"); };
+    const auto before = size();
+    for (int turn = 0; turn < 100; ++turn) REQUIRE(store->record({&passages, 1}));
+    return size() - before;
+  };
+  REQUIRE(found_by(**reader, "first@example.com") == 1);
+  const auto held = growth();
+  REQUIRE(found_by(**reader, "first@example.com") == 1);
+  (*reader)->refresh();
+  CHECK(growth() < held / 2);
+}
+
 TEST_CASE("notes are read by event, and a damaged record is an error") {
   const TemporaryDirectory directory;
   {
