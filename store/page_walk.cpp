@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>
 #include <utility>
@@ -189,11 +190,31 @@ class Walk {
       return walk_leaf(tree, *page, number);
     }
     ++tree.branch_pages;
+    announce_children(*page);
     for (std::size_t i = 0; i < page->size(); ++i) {
       const Range part{i == 0 ? range.from : page->key(i),
                        i + 1 < page->size() ? page->key(i + 1) : range.before};
       walk_page(tree, page->node(i).page, levels - 1, part);
     }
+  }
+
+  // One read after the other would wait for the disk each time. Neighbours, which are written one
+  // behind the other, are announced as one.
+  void announce_children(const Page& page) const {
+    PageNumber first = 0;
+    PageNumber count = 0;
+    const auto announce = [&] { file_.announce(first * meta_.page_size, count * meta_.page_size); };
+    for (std::size_t i = 0; i < page.size(); ++i) {
+      const PageNumber child = page.node(i).page;
+      if (count > 0 && child == first + count) {
+        ++count;
+        continue;
+      }
+      if (count > 0) announce();
+      first = child;
+      count = 1;
+    }
+    if (count > 0) announce();
   }
 
   // Whether the page is one that belongs there.
@@ -350,6 +371,11 @@ std::size_t PageFile::read(std::uint64_t at, std::span<std::uint8_t> into) const
     done += static_cast<std::size_t>(got);
   }
   return done;
+}
+
+void PageFile::announce(std::uint64_t at, std::uint64_t size) const {
+  static_cast<void>(::posix_fadvise(descriptor_, static_cast<::off_t>(at),
+                                    static_cast<::off_t>(size), POSIX_FADV_WILLNEED));
 }
 
 std::uint64_t PageFile::size() const {

@@ -17,6 +17,8 @@ class PageFile {
   explicit PageFile(int descriptor) : descriptor_(descriptor) {}
   // As many octets as there are, at most what `into` has room for.
   [[nodiscard]] std::size_t read(std::uint64_t at, std::span<std::uint8_t> into) const;
+  // Will be read soon: the system may begin. Nothing is lost where it does not.
+  void announce(std::uint64_t at, std::uint64_t size) const;
   [[nodiscard]] std::uint64_t size() const;
 
  private:
