@@ -12,12 +12,20 @@
 namespace postern::classify {
 namespace {
 
+using policy::BounceReason;
+
 // A mistake in the file that was compiled in is a mistake of the program; a test reads it.
 std::vector<Rule> built_in_rules() {
   const auto& file = embedded_files().front();
   auto rules = read_rules(file.octets, file.name);
   if (!rules) throw std::logic_error(rules.error().text);
   return *std::move(rules);
+}
+
+// What nobody can tell before he has heard of a recipient.
+bool is_of_recipient(BounceReason reason) {
+  return policy::class_of(reason) == policy::BounceClass::hard ||
+         reason == BounceReason::disabled || reason == BounceReason::mailbox_full;
 }
 
 }  // namespace
@@ -50,15 +58,20 @@ Judgement Classifier::judge(const Evidence& evidence) const {
   if (status) judgement.status = to_string(*status);
   if (rule == nullptr) return judgement;
   judgement.reason = rule->reason;
-  if (rule->unless_rcpt && reply != 0) {
-    auto command = evidence.command;
-    if (command == Command::unknown) command = command_of(diagnostic);
-    if (command != Command::rcpt) judgement.reason = *rule->unless_rcpt;
-    judgement.wants_command = command == Command::unknown;
-  }
-  judgement.bounce_class = policy::class_of(judgement.reason);
   judgement.rule = rule->name;
   judgement.certain = rule->tier < Tier::weak;
+  if (is_of_recipient(rule->reason)) {
+    auto command = evidence.command;
+    if (command == Command::unknown) command = command_of(diagnostic);
+    judgement.wants_command = command == Command::unknown && (reply != 0 || diagnostic.empty());
+    if (command == Command::mail) {
+      judgement.reason = BounceReason::policy;
+      judgement.certain = true;
+    } else if (command != Command::rcpt && rule->unless_rcpt && reply != 0) {
+      judgement.reason = *rule->unless_rcpt;
+    }
+  }
+  judgement.bounce_class = policy::class_of(judgement.reason);
   return judgement;
 }
 

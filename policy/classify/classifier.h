@@ -31,7 +31,8 @@ struct Judgement {
                          // in the diagnostic; empty: none
   std::string rule;      // name of the rule that decided; empty: none
   bool certain = false;  // what decided says something by itself: a phrase, or a specific code
-  bool wants_command = false;  // were it known that RCPT was refused, the reason would be another
+  bool wants_command =
+      false;  // were it known which command was refused, the reason might be another
 };
 
 class RuleSet;

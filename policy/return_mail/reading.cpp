@@ -426,15 +426,11 @@ class Reader {
                                 .remote_mta = finding.remote_mta,
                                 .reporting_mta = reading_.reporting_mta,
                                 .action = finding.action};
-    auto judgement = classifier_.judge(evidence);
-    if (judgement.wants_command) {
-      evidence.command = command_of(finding);
-      judgement = classifier_.judge(evidence);
-    }
+    auto judgement = judge(evidence, finding);
     // The rest of the notice may say why.
     if (!judgement.certain && reading_.findings.size() == 1) {
       evidence.diagnostic = notice().text();
-      auto other = classifier_.judge(evidence);
+      auto other = judge(evidence, finding);
       const bool undefined = judgement.reason == policy::BounceReason::undefined;
       if (other.certain || undefined) judgement = std::move(other);
     }
@@ -443,10 +439,20 @@ class Reader {
     if (finding.type == ReturnType::bounce) finding.bounce_class = judgement.bounce_class;
   }
 
+  [[nodiscard]] classify::Judgement judge(classify::Evidence& evidence, const Finding& finding) {
+    auto judgement = classifier_.judge(evidence);
+    if (!judgement.wants_command) return judgement;
+    evidence.command = command_of(finding);
+    return classifier_.judge(evidence);
+  }
+
   // Elsewhere in the notice than beside the reply.
   [[nodiscard]] classify::Command command_of(const Finding& finding) {
     std::string_view said = finding.diagnostic;
     said = said.substr(0, said.find('\n'));
+    // A transcript stands apart from those whom it is about.
+    if (!refused_at_mail_) refused_at_mail_ = classify::answers_to_mail(notice().text());
+    if (classify::was_answer(*refused_at_mail_, said)) return classify::Command::mail;
     return classify::command_of(paragraph_of(finding), said);
   }
 
@@ -472,6 +478,7 @@ class Reader {
   std::optional<std::vector<NamedRecipient>> named_;
   std::optional<Correspondents> correspondents_;
   std::optional<int> evidence_;
+  std::optional<std::string> refused_at_mail_;  // what a transcript shows as answered to MAIL
   Reading reading_;
 };
 
