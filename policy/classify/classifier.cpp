@@ -2,6 +2,7 @@
 
 #include "policy/classify/codes.h"
 #include "policy/classify/embedded.h"
+#include "policy/classify/named_host.h"
 #include "policy/classify/normal_text.h"
 #include "policy/classify/rule_file.h"
 #include "policy/classify/rule_set.h"
@@ -26,6 +27,10 @@ std::vector<Rule> built_in_rules() {
 bool is_of_recipient(BounceReason reason) {
   return policy::class_of(reason) == policy::BounceClass::hard ||
          reason == BounceReason::disabled || reason == BounceReason::mailbox_full;
+}
+
+bool is_of_domain(BounceReason reason) {
+  return reason == BounceReason::domain_unknown || reason == BounceReason::not_accepting;
 }
 
 }  // namespace
@@ -70,6 +75,12 @@ Judgement Classifier::judge(const Evidence& evidence) const {
     } else if (command != Command::rcpt && rule->unless_rcpt && reply != 0) {
       judgement.reason = *rule->unless_rcpt;
     }
+  }
+  // The relay that could not be found is an outage of ours, and everybody's mail comes back.
+  if (is_of_domain(judgement.reason) &&
+      names_other_host(diagnostic, evidence.recipient, evidence.reporting_mta)) {
+    judgement.reason = BounceReason::network;
+    judgement.certain = true;
   }
   judgement.bounce_class = policy::class_of(judgement.reason);
   return judgement;

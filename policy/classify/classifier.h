@@ -21,6 +21,7 @@ struct Evidence {
   std::string_view remote_mta{};  // the host that said it
   std::string_view reporting_mta{};
   std::string_view action{};           // of the report: "failed", ...
+  std::string_view recipient{};        // the address that the mail went to
   Command command = Command::unknown;  // that it answers; unknown: as the diagnostic tells it
 };
 

@@ -425,7 +425,10 @@ class Reader {
                                 .diagnostic = finding.diagnostic,
                                 .remote_mta = finding.remote_mta,
                                 .reporting_mta = reading_.reporting_mta,
-                                .action = finding.action};
+                                .action = finding.action,
+                                .recipient = finding.final_recipient.empty()
+                                                 ? std::string_view(finding.recipient)
+                                                 : std::string_view(finding.final_recipient)};
     auto judgement = judge(evidence, finding);
     // The rest of the notice may say why.
     if (!judgement.certain && reading_.findings.size() == 1) {

@@ -65,6 +65,7 @@ classify::Judgement judge(const Classifier& classifier, std::string_view said,
        .remote_mta = host,
        .reporting_mta = {},
        .action = "failed",
+       .recipient = "nina@nowhere.invalid",
        .command = told == classify::Command::unknown ? classify::Command::rcpt : told});
 }
 
@@ -100,6 +101,7 @@ TEST_CASE("what a filter says after the message is not about the mailbox") {
                                              .remote_mta = {},
                                              .reporting_mta = {},
                                              .action = "failed",
+                                             .recipient = {},
                                              .command = command})
                                      .reason));
   };
