@@ -7,6 +7,8 @@
 #include "policy/classify/rule_file.h"
 #include "policy/classify/rule_set.h"
 
+#include <algorithm>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -33,6 +35,14 @@ bool is_of_domain(BounceReason reason) {
   return reason == BounceReason::domain_unknown || reason == BounceReason::not_accepting;
 }
 
+// Who said so asked us to come again: with tables out of reach, or while they are tried out, a
+// receiver does not know any user. A code that a reporter makes up (4.0.0) says nothing of that.
+bool is_for_now(std::span<const std::uint16_t> replies, const std::optional<EnhancedCode>& status) {
+  const auto is_passing = [](std::uint16_t reply) { return reply < 500; };
+  if (!replies.empty()) return std::ranges::all_of(replies, is_passing);
+  return status && status->parts[0] == 4 && status->detail() > 0;
+}
+
 }  // namespace
 
 const Classifier& Classifier::built_in() {
@@ -57,7 +67,8 @@ Judgement Classifier::judge(const Evidence& evidence) const {
   // Whoever reports speaks for himself where nobody else was asked.
   const std::string host =
       normal_text(evidence.remote_mta.empty() ? evidence.reporting_mta : evidence.remote_mta);
-  const auto reply = reply_code(diagnostic);
+  const auto replies = reply_codes(diagnostic);
+  const std::uint16_t reply = replies.empty() ? 0 : replies.front();
   const Rule* rule = rules_->decide({.text = text, .host = host, .status = status, .reply = reply});
   Judgement judgement;
   if (status) judgement.status = to_string(*status);
@@ -83,6 +94,11 @@ Judgement Classifier::judge(const Evidence& evidence) const {
     judgement.certain = true;
   }
   judgement.bounce_class = policy::class_of(judgement.reason);
+  if (judgement.bounce_class == policy::BounceClass::hard && is_for_now(replies, status)) {
+    judgement.reason = BounceReason::expired;
+    judgement.bounce_class = policy::BounceClass::soft;
+    judgement.certain = true;
+  }
   return judgement;
 }
 

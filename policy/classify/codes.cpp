@@ -134,7 +134,8 @@ std::optional<EnhancedCode> counting_code(std::string_view field, std::string_vi
   return best;
 }
 
-std::uint16_t reply_code(std::string_view text) {
+std::vector<std::uint16_t> reply_codes(std::string_view text) {
+  std::vector<std::uint16_t> codes;
   for (std::size_t at = 0; at + 3 <= text.size(); ++at) {
     if (!is_digit(text[at])) continue;
     std::size_t end = at;
@@ -144,11 +145,11 @@ std::uint16_t reply_code(std::string_view text) {
         end == text.size() || std::string_view(" \t\r\n-:;,)>'\"").contains(text[end]);
     if (end - at == 3 && begins && ends && (text[at] == '4' || text[at] == '5') &&
         text[at + 1] <= '5') {
-      return *parse_number(text.substr(at, 3));
+      codes.push_back(*parse_number(text.substr(at, 3)));
     }
     at = end - 1;
   }
-  return 0;
+  return codes;
 }
 
 bool CodePattern::matches(const std::optional<EnhancedCode>& code) const {

@@ -31,8 +31,8 @@ struct EnhancedCode {
 [[nodiscard]] std::optional<EnhancedCode> counting_code(std::string_view field,
                                                         std::string_view diagnostic);
 
-// The first reply code of a failure, 400 to 599; 0: none.
-[[nodiscard]] std::uint16_t reply_code(std::string_view text);
+// The reply codes of failures, 400 to 559, in order.
+[[nodiscard]] std::vector<std::uint16_t> reply_codes(std::string_view text);
 
 // "5.7.606-649", "*.2.2": a number, a range or a star for each part; "none" where there is no code.
 // "550", "55x", "5xx".
