@@ -173,7 +173,8 @@ class Reader {
     complete(finding);
     if (finding.status.empty()) finding.status = find_status(finding.diagnostic);
     if (finding.recipient.empty()) finding.recipient = std::move(fields.actual);
-    if (finding.recipient.empty()) return;
+    // A pipe, a path, an X.400 name: whoever knows to whom the message went needs none.
+    if (finding.recipient.empty() && finding.action.empty() && finding.status.empty()) return;
     finding.type = type_of_report(finding);
     const bool known = std::ranges::any_of(reading_.findings, [&](const Finding& one) {
       return equal_nocase(one.recipient, finding.recipient) && one.type == finding.type;
