@@ -100,6 +100,7 @@ store::NoteReturn note_of(const policy::SessionRefusal& refusal, const policy::C
        .remote_mta = {},
        .reporting_mta = {},
        .action = "failed",
+       .recipient = refusal.recipient.text,
        .command = refusal.at_rcpt ? classify::Command::rcpt : classify::Command::data});
   store::NoteReturn change;
   change.ref = ref;

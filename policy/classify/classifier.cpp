@@ -2,6 +2,7 @@
 
 #include "policy/classify/codes.h"
 #include "policy/classify/embedded.h"
+#include "policy/classify/named_host.h"
 #include "policy/classify/normal_text.h"
 #include "policy/classify/rule_file.h"
 #include "policy/classify/rule_set.h"
@@ -12,12 +13,24 @@
 namespace postern::classify {
 namespace {
 
+using policy::BounceReason;
+
 // A mistake in the file that was compiled in is a mistake of the program; a test reads it.
 std::vector<Rule> built_in_rules() {
   const auto& file = embedded_files().front();
   auto rules = read_rules(file.octets, file.name);
   if (!rules) throw std::logic_error(rules.error().text);
   return *std::move(rules);
+}
+
+// What nobody can tell before he has heard of a recipient.
+bool is_of_recipient(BounceReason reason) {
+  return policy::class_of(reason) == policy::BounceClass::hard ||
+         reason == BounceReason::disabled || reason == BounceReason::mailbox_full;
+}
+
+bool is_of_domain(BounceReason reason) {
+  return reason == BounceReason::domain_unknown || reason == BounceReason::not_accepting;
 }
 
 }  // namespace
@@ -50,15 +63,26 @@ Judgement Classifier::judge(const Evidence& evidence) const {
   if (status) judgement.status = to_string(*status);
   if (rule == nullptr) return judgement;
   judgement.reason = rule->reason;
-  if (rule->unless_rcpt && reply != 0) {
-    auto command = evidence.command;
-    if (command == Command::unknown) command = command_of(diagnostic);
-    if (command != Command::rcpt) judgement.reason = *rule->unless_rcpt;
-    judgement.wants_command = command == Command::unknown;
-  }
-  judgement.bounce_class = policy::class_of(judgement.reason);
   judgement.rule = rule->name;
   judgement.certain = rule->tier < Tier::weak;
+  if (is_of_recipient(rule->reason)) {
+    auto command = evidence.command;
+    if (command == Command::unknown) command = command_of(diagnostic);
+    judgement.wants_command = command == Command::unknown && (reply != 0 || diagnostic.empty());
+    if (command == Command::mail) {
+      judgement.reason = BounceReason::policy;
+      judgement.certain = true;
+    } else if (command != Command::rcpt && rule->unless_rcpt && reply != 0) {
+      judgement.reason = *rule->unless_rcpt;
+    }
+  }
+  // The relay that could not be found is an outage of ours, and everybody's mail comes back.
+  if (is_of_domain(judgement.reason) &&
+      names_other_host(diagnostic, evidence.recipient, evidence.reporting_mta)) {
+    judgement.reason = BounceReason::network;
+    judgement.certain = true;
+  }
+  judgement.bounce_class = policy::class_of(judgement.reason);
   return judgement;
 }
 

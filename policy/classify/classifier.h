@@ -21,6 +21,7 @@ struct Evidence {
   std::string_view remote_mta{};  // the host that said it
   std::string_view reporting_mta{};
   std::string_view action{};           // of the report: "failed", ...
+  std::string_view recipient{};        // the address that the mail went to
   Command command = Command::unknown;  // that it answers; unknown: as the diagnostic tells it
 };
 
@@ -31,7 +32,8 @@ struct Judgement {
                          // in the diagnostic; empty: none
   std::string rule;      // name of the rule that decided; empty: none
   bool certain = false;  // what decided says something by itself: a phrase, or a specific code
-  bool wants_command = false;  // were it known that RCPT was refused, the reason would be another
+  bool wants_command =
+      false;  // were it known which command was refused, the reason might be another
 };
 
 class RuleSet;

@@ -442,16 +442,15 @@ class Reader {
                                 .diagnostic = finding.diagnostic,
                                 .remote_mta = finding.remote_mta,
                                 .reporting_mta = reading_.reporting_mta,
-                                .action = finding.action};
-    auto judgement = classifier_.judge(evidence);
-    if (judgement.wants_command) {
-      evidence.command = command_of(finding);
-      judgement = classifier_.judge(evidence);
-    }
+                                .action = finding.action,
+                                .recipient = finding.final_recipient.empty()
+                                                 ? std::string_view(finding.recipient)
+                                                 : std::string_view(finding.final_recipient)};
+    auto judgement = judge(evidence, finding);
     // The rest of the notice may say why.
     if (!judgement.certain && reading_.findings.size() == 1) {
       evidence.diagnostic = notice().text();
-      auto other = classifier_.judge(evidence);
+      auto other = judge(evidence, finding);
       const bool undefined = judgement.reason == policy::BounceReason::undefined;
       if (other.certain || undefined) judgement = std::move(other);
     }
@@ -460,10 +459,20 @@ class Reader {
     if (finding.type == ReturnType::bounce) finding.bounce_class = judgement.bounce_class;
   }
 
+  [[nodiscard]] classify::Judgement judge(classify::Evidence& evidence, const Finding& finding) {
+    auto judgement = classifier_.judge(evidence);
+    if (!judgement.wants_command) return judgement;
+    evidence.command = command_of(finding);
+    return classifier_.judge(evidence);
+  }
+
   // Elsewhere in the notice than beside the reply.
   [[nodiscard]] classify::Command command_of(const Finding& finding) {
     std::string_view said = finding.diagnostic;
     said = said.substr(0, said.find('\n'));
+    // A transcript stands apart from those whom it is about.
+    if (!refused_at_mail_) refused_at_mail_ = classify::answers_to_mail(notice().text());
+    if (classify::was_answer(*refused_at_mail_, said)) return classify::Command::mail;
     return classify::command_of(paragraph_of(finding), said);
   }
 
@@ -495,6 +504,7 @@ class Reader {
   std::optional<Correspondents> correspondents_;
   std::optional<int> evidence_;
   std::size_t looked_up_ = 0;  // recipients, in the notice
+  std::optional<std::string> refused_at_mail_;  // what a transcript shows as answered to MAIL
   Reading reading_;
 };
 

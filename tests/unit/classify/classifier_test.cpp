@@ -65,6 +65,7 @@ classify::Judgement judge(const Classifier& classifier, std::string_view said,
        .remote_mta = host,
        .reporting_mta = {},
        .action = "failed",
+       .recipient = "nina@nowhere.invalid",
        .command = told == classify::Command::unknown ? classify::Command::rcpt : told});
 }
 
@@ -100,6 +101,7 @@ TEST_CASE("what a filter says after the message is not about the mailbox") {
                                              .remote_mta = {},
                                              .reporting_mta = {},
                                              .action = "failed",
+                                             .recipient = {},
                                              .command = command})
                                      .reason));
   };
@@ -128,6 +130,23 @@ TEST_CASE("the command that was refused, as reporters tell it") {
                    "554 spam") == Command::data);
   CHECK(command_of("after RCPT TO:<a@b.example>: 550 no\nafter end of data: 554 spam", "550 no") ==
         Command::rcpt);
+  CHECK(command_of("550 no (in reply to MAIL FROM\n    command)") == Command::mail);
+  CHECK(command_of("SMTP error from remote mail server after pipelined MAIL FROM:<a@b.example>:\n"
+                   "  550 no") == Command::mail);
+  CHECK(command_of("a: 550 no (in reply to MAIL FROM command)\n\n"
+                   "b: 551 no (in reply to RCPT TO command)",
+                   "550 no") == Command::mail);
+  const std::string_view transcript =
+      "(reason: 550 no)\n\n>>> MAIL From:<a@b.example>\n<<< 550 no\n550 Host unknown\n"
+      ">>> RCPT To:<c@d.example>\n<<< 551 never\n";
+  CHECK(command_of(transcript, "(reason: 550 no)") == Command::mail);
+  CHECK(command_of(transcript, "551 never") == Command::rcpt);
+  // Of the reporter's own, though it stands below MAIL.
+  CHECK(command_of(transcript, "550 Host unknown") != Command::mail);
+  CHECK(command_of("(reason: 550 no)\n>>> MAIL From:<a@b.example>\n<<< 250 ok\n"
+                   ">>> RCPT To:<c@d.example>\n<<< 550 no\n",
+                   "(reason: 550 no)") == Command::rcpt);
+  CHECK(command_of("550 we take no mail from you") == Command::unknown);
   CHECK(command_of("550 no") == Command::unknown);
   CHECK(command_of("") == Command::unknown);
 }
@@ -189,6 +208,27 @@ TEST_CASE("evidence about us is never hard, whatever code it carries") {
       CAPTURE(status);
       const auto got = judge(Classifier::built_in(), "550 " + std::string(said), status);
       CHECK(got.bounce_class == BounceClass::soft);
+    }
+  }
+}
+
+TEST_CASE("what is answered to MAIL is about the sender, whatever it says") {
+  for (const auto* said :
+       {"User unknown", "Address rejected", "Domain not found", "domain does not accept mail",
+        "no MX record for domain bounce.example", "mailbox has moved", "mailbox is full",
+        "account is disabled", "no", "your IP is listed at zen.spamhaus.org", "SPF check failed"}) {
+    for (const auto* status :
+         {"5.1.0", "5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.2.1", "5.2.2", ""}) {
+      for (const auto* reply : {"550", "551", "556", "450"}) {
+        const std::string diagnostic = std::string("host mx.example.net[192.0.2.4] said: ") +
+                                       reply + " " + status + " " + said +
+                                       " (in reply to MAIL FROM command)";
+        CAPTURE(diagnostic);
+        const auto got = Classifier::built_in().judge({.status = status, .diagnostic = diagnostic});
+        CHECK(got.bounce_class == BounceClass::soft);
+        CHECK(got.reason != BounceReason::disabled);
+        CHECK(got.reason != BounceReason::mailbox_full);
+      }
     }
   }
 }

@@ -52,6 +52,7 @@ void compare(const Finding& got, const boost::json::object& want) {
   std::string diagnostic = got.diagnostic;
   std::ranges::replace(diagnostic, '\n', ' ');
   CHECK_MESSAGE(diagnostic.contains(text_of(want, "diagnostic_has")), diagnostic);
+  if (want.contains("reason")) CHECK(to_string(*got.reason) == text_of(want, "reason"));
   using policy::ReturnType;
   CHECK(got.bounce_class.has_value() == (got.type == ReturnType::bounce));
   CHECK(got.reason.has_value() ==
