@@ -220,6 +220,26 @@ Result<bool> Server::take_passed(std::size_t listener, std::vector<Socket>& sock
   return !passed.empty();
 }
 
+// One that no listener before it has. Of port 0 the kernel may give one that it gave to us a moment
+// ago: a port is only ours once its sockets are open.
+Result<tcp::endpoint> Server::claim_own_address(const Endpoint& wanted,
+                                                const std::vector<Socket>& sockets) {
+  constexpr int most_tries = 100;
+  for (int tries = 1;; ++tries) {
+    auto address = claim_address(wanted);
+    if (!address) return address;
+    const auto other = std::ranges::find_if(sockets, [&](const auto& had) {
+      return had.descriptor < 0 && overlap(had.address, *address);
+    });
+    if (other == sockets.end()) return address;
+    if (wanted.port == 0 && tries < most_tries) continue;
+    return fail(Errc::busy,
+                fmt::format("listeners on {} and {} would share connections: give each an address "
+                            "or port of its own",
+                            to_string(other->address), to_string(*address)));
+  }
+}
+
 Result<std::vector<Server::Socket>> Server::open_sockets() {
   std::vector<Socket> sockets;
   for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
@@ -236,19 +256,8 @@ Result<std::vector<Server::Socket>> Server::open_sockets() {
           fmt::format("listening on unix:{} ({})", listener.socket.string(), listener.name));
       continue;
     }
-    const auto address = claim_address(listener.address);
+    const auto address = claim_own_address(listener.address, sockets);
     if (!address) return std::unexpected(address.error());
-    const auto other = std::ranges::find_if(sockets, [&](const auto& had) {
-      return had.descriptor < 0 && overlap(had.address, *address);
-    });
-    if (other != sockets.end()) {
-      return fail(
-          Errc::busy,
-          fmt::format(
-              "listeners on {} and {} would share connections: give each an address or port "
-              "of its own",
-              to_string(other->address), to_string(*address)));
-    }
     sockets.emplace_back(i, *address);
     listening_.push_back(fmt::format("listening on {} ({})", to_string(*address), listener.name));
   }

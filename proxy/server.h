@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 
 namespace postern::proxy {
@@ -73,6 +74,8 @@ class Server {
   struct Socket;
   Server(const Config& config, Hooks hooks);
   [[nodiscard]] Result<std::vector<Socket>> open_sockets();
+  [[nodiscard]] static Result<boost::asio::ip::tcp::endpoint> claim_own_address(
+      const Endpoint& wanted, const std::vector<Socket>& sockets);
   [[nodiscard]] Result<bool> take_passed(std::size_t listener, std::vector<Socket>& sockets);
   [[nodiscard]] Result<void> add_worker(std::shared_ptr<const WorkerSettings> settings,
                                         const std::vector<Socket>& sockets);

@@ -40,7 +40,9 @@ struct ImportOptions {
   // Names that a stream had: a row is known under each. nullptr: none.
   const policy::Streams* streams = nullptr;
   Time now{};
-  std::size_t chunk = 20'000;        // rows a commit, about: other writers get their turn between
+  // Rows a commit, about: other writers get their turn between. Ten times as many where nobody else
+  // has the store in use.
+  std::size_t chunk = 20'000;
   std::size_t memory = 64UL << 20U;  // for rows while they are sorted
   bool may_reopen = false;  // the store may be closed and opened again: no reader of it is in use
   std::function<void(const RejectedRow&)> rejected;  // each, those of the reading in order

@@ -226,12 +226,18 @@ class Importer {
     return committed;
   }
 
+  // A store that nobody reads is nobody's to write to either: a gate has readers all the time.
+  [[nodiscard]] std::size_t rows_a_commit() const {
+    constexpr std::size_t undisturbed = 10;
+    return store_.impl_->env->readers() == 0 ? undisturbed * options_.chunk : options_.chunk;
+  }
+
   Result<bool> write_spellings() {
     Store::Impl& impl = *store_.impl_;
     const std::lock_guard lock(impl.write_mutex);
     auto batch = begin_chunk();
     if (!batch) return std::unexpected(batch.error());
-    auto more = spellings_.write(batch->txn(), impl.tables, options_.chunk);
+    auto more = spellings_.write(batch->txn(), impl.tables, rows_a_commit());
     if (!more) return more;
     if (auto ended = end_chunk(*batch); !ended) return std::unexpected(ended.error());
     return more;
@@ -252,8 +258,9 @@ class Importer {
     Pending pending;
     ContactKey last{};
     std::size_t rows = 0;
+    const std::size_t enough = rows_a_commit();
     for (; more && *more; more = sorter_.next(record)) {
-      if (rows >= options_.chunk && (record.key != last || rows >= 2 * options_.chunk)) break;
+      if (rows >= enough && (record.key != last || rows >= 2 * enough)) break;
       last = record.key;
       ++rows;
       if (auto applied = apply(*batch, record, pending); !applied) {

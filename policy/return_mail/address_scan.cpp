@@ -122,10 +122,11 @@ bool is_program(std::string_view value) {
          value.starts_with("\"/") || value.starts_with(':');
 }
 
-constexpr std::array<std::string_view, 15> daemons{
-    "postmaster", "post_master", "mailer-daemon", "mailerdaemon", "mail-daemon",
-    "mdaemon",    "mail_daemon", "daemon",        "abuse",        "hostmaster",
-    "helpdesk",   "no-reply",    "noreply",       "mailadmin",    "dmarc-noreply"};
+constexpr std::array<std::string_view, 8> daemons{"postmaster",   "post_master", "mailer-daemon",
+                                                  "mailerdaemon", "mail-daemon", "mdaemon",
+                                                  "mail_daemon",  "daemon"};
+constexpr std::array<std::string_view, 7> robots{
+    "abuse", "hostmaster", "helpdesk", "no-reply", "noreply", "mailadmin", "dmarc-noreply"};
 
 }  // namespace
 
@@ -196,6 +197,10 @@ bool is_daemon(std::string_view address) {
   const std::string local = to_lower(address.substr(0, address.find('@')));
   return has(daemons, local) || local.starts_with("mailer-daemon") ||
          local.starts_with("postmaster");
+}
+
+bool is_robot(std::string_view address) {
+  return has(robots, to_lower(address.substr(0, address.find('@'))));
 }
 
 bool is_redacted(std::string_view address) {

@@ -28,8 +28,10 @@ struct Spot {
 // The one address of a To: or From: field; empty where there are none or several.
 [[nodiscard]] std::string only_address(std::string_view value);
 
-// "postmaster", "mailer-daemon" and such: who reports, or may be asked; seldom who is reported.
+// "postmaster", "mailer-daemon" and such: who reports, seldom who is reported.
 [[nodiscard]] bool is_daemon(std::string_view address);
+// "noreply", "helpdesk" and such: programs and offices that send reports among much else.
+[[nodiscard]] bool is_robot(std::string_view address);
 
 // Put out by who reports it: "redacted@...", "undisclosed", asterisks and X's.
 [[nodiscard]] bool is_redacted(std::string_view address);

@@ -105,7 +105,9 @@ class Collector {
 
  private:
   void end_recipient() {
-    if (current_.named && status_.recipients.size() < max_findings) {
+    // Whoever knows to whom the message went needs no name.
+    const bool told = !current_.action.empty() && !current_.status.empty();
+    if ((current_.named || told) && status_.recipients.size() < max_findings) {
       status_.recipients.push_back(std::move(current_));
     }
     current_ = {};

@@ -25,6 +25,9 @@ using policy::ReturnType;
 
 constexpr std::size_t max_report = 256U << 10U;   // octets of the fields of a report
 constexpr std::size_t max_encoded = 128U << 10U;  // octets of a notice before it is decoded
+constexpr std::size_t half_paragraph = 2'000;     // octets in front of a recipient, and behind it
+constexpr std::size_t most_looked_up = 100;       // recipients, in the notice
+constexpr int least_evidence = 4;                 // of Reader::evidence_of_notice()
 
 // Line ends are LF, and no NUL stands in it; `kept` holds the text where that takes a copy.
 std::string_view with_plain_line_ends(std::string_view message, std::string& kept) {
@@ -150,6 +153,8 @@ class Reader {
     const std::string_view said = text.text();
     if (!contains_nocase(said, "final-recipient:") && !contains_nocase(said, "original-recipient:"))
       return {};
+    // People quote such fields too.
+    if (evidence_of_notice() < least_evidence) return {};
     auto status = parse_delivery_status(said);
     std::erase_if(status.recipients, [](const RecipientFields& one) {
       return one.action.empty() && one.status.empty() && one.diagnostic.empty();
@@ -168,7 +173,8 @@ class Reader {
     complete(finding);
     if (finding.status.empty()) finding.status = find_status(finding.diagnostic);
     if (finding.recipient.empty()) finding.recipient = std::move(fields.actual);
-    if (finding.recipient.empty()) return;
+    // A pipe, a path, an X.400 name: whoever knows to whom the message went needs none.
+    if (finding.recipient.empty() && finding.action.empty() && finding.status.empty()) return;
     finding.type = type_of_report(finding);
     const bool known = std::ranges::any_of(reading_.findings, [&](const Finding& one) {
       return equal_nocase(one.recipient, finding.recipient) && one.type == finding.type;
@@ -225,8 +231,7 @@ class Reader {
 
   // A text that tells people.
   bool read_notice() {
-    const int doubt = 4 - evidence_of_notice();
-    if (doubt > 0) return false;
+    if (evidence_of_notice() < least_evidence) return false;
     auto named = named_recipients();
     if (named.empty() && is_certain()) {
       if (auto address = recipient_of_returned(returned_header()); !address.empty()) {
@@ -250,7 +255,7 @@ class Reader {
 
   [[nodiscard]] bool is_certain() { return evidence_of_notice() >= 6; }
 
-  // 4 and more: this mail tells that another did not arrive.
+  // least_evidence and more: this mail tells that another did not arrive.
   int evidence_of_notice() {
     if (evidence_) return *evidence_;
     const Correspondents& people = correspondents();
@@ -258,9 +263,12 @@ class Reader {
     const std::string from = to_lower(header().value("From"));
     const bool daemon = is_daemon(people.reporter) || from.contains("mailer-daemon") ||
                         from.contains("mail delivery") || from.contains("<>");
+    const bool automatic = is_automatic_reply(header(), subject_);
+    const bool of_list = header().find("List-Id") != nullptr;
     const Field* const return_path = header().find("Return-Path");
     int points = 0;
     if (daemon) points += 3;
+    if (is_robot(people.reporter) && !automatic && !of_list) points += 1;
     if (!people.failed.empty()) points += 4;
     if (return_path != nullptr &&
         (trim(return_path->value) == "<>" || trim(return_path->value).empty()))
@@ -276,12 +284,21 @@ class Reader {
       if (subject_.starts_with("re:") || subject_.starts_with("fwd:") ||
           subject_.starts_with("fw:"))
         points -= 4;
-      if (is_automatic_reply(header(), subject_)) points -= 3;
-      if (header().find("List-Unsubscribe") != nullptr && header().find("List-Id") == nullptr)
-        points -= 2;
+      if (automatic) points -= 3;
+      const bool passed_on = is_robot(people.reporter) && of_list;
+      if (passed_on || (!of_list && header().find("List-Unsubscribe") != nullptr)) points -= 2;
+      // What a person says of a failure has no code, and gives nothing back.
+      const bool named = trim(from).find_first_of(" \t") != std::string_view::npos;
+      if (named && !has_returned_ && notice().returned().empty() && !says_a_code()) points -= 1;
     }
     evidence_ = points;
     return points;
+  }
+
+  [[nodiscard]] bool says_a_code() {
+    return std::ranges::any_of(notice().lines(), [](const Notice::Line& line) {
+      return find_reply_code(line.text) != 0 || !find_status(line.text).empty();
+    });
   }
 
   // Of all the parts before the returned message: those of plain text; where these name nobody,
@@ -459,15 +476,20 @@ class Reader {
     return classify::command_of(paragraph_of(finding), said);
   }
 
-  // Of several recipients each has its own lines in the notice.
+  // Of several recipients each has its own lines in the notice: near its name, and for so many of
+  // them as are looked up in it at all.
   [[nodiscard]] std::string_view paragraph_of(const Finding& finding) {
     const std::string_view text = notice().text();
     if (reading_.findings.size() == 1) return text;
+    if (finding.recipient.empty() || looked_up_ == most_looked_up) return {};
+    ++looked_up_;
     const auto at = text.find(finding.recipient);
-    if (finding.recipient.empty() || at == std::string_view::npos) return {};
-    const auto begin = text.rfind("\n\n", at);
-    const auto from = begin == std::string_view::npos ? 0 : begin;
-    return text.substr(from, text.find("\n\n", at) - from);
+    if (at == std::string_view::npos) return {};
+    const auto nearest = at - std::min(at, half_paragraph);
+    const auto begin = text.substr(nearest, at - nearest).rfind("\n\n");
+    const auto from = begin == std::string_view::npos ? nearest : nearest + begin;
+    const auto behind = text.substr(at, half_paragraph);
+    return text.substr(from, at - from + std::min(behind.find("\n\n"), behind.size()));
   }
 
   const classify::Classifier& classifier_;
@@ -481,6 +503,7 @@ class Reader {
   std::optional<std::vector<NamedRecipient>> named_;
   std::optional<Correspondents> correspondents_;
   std::optional<int> evidence_;
+  std::size_t looked_up_ = 0;  // recipients, in the notice
   std::optional<std::string> refused_at_mail_;  // what a transcript shows as answered to MAIL
   Reading reading_;
 };

@@ -85,7 +85,8 @@ class Finder {
     if (has(correspondents_.addressed, candidate.key)) {
       weight = candidate.evidence.at_line_begin && weight >= Weight::listed ? Weight::hint
                                                                             : Weight::none;
-    } else if (is_daemon(candidate.key) || candidate.key == correspondents_.reporter) {
+    } else if (is_daemon(candidate.key) || is_robot(candidate.key) ||
+               candidate.key == correspondents_.reporter) {
       if (weight < Weight::listed || !candidate.evidence.at_line_begin) weight = Weight::none;
     }
   }

@@ -70,9 +70,23 @@ def inputs():
             room = SIZE - len(before) - len(behind)
             yield f"{what}, as the {where}", before + (filler * (room // len(filler) + 1))[:room] + behind
     yield from nests()
+    yield from crowds()
     chance = random.Random(1)
     yield "random octets", chance.randbytes(SIZE)
     yield "random letters", HEAD + b"\r\n" + bytes(chance.choices(b"abc@<>. \r\n5", k=SIZE - len(HEAD) - 2))
+
+
+def crowds():
+    """A thousand recipients without a certain code, whose reasons stand in a notice of one paragraph."""
+    groups = b"".join(b"Final-Recipient: rfc822; a%d@b.example\r\nAction: failed\r\nDiagnostic-Code: smtp; 550 user unknown\r\n\r\n"
+                      % number for number in range(1000))
+    for name, notice in {
+        "a crowd in a notice of one paragraph": b"550 user unknown, said mx after data ",
+        "a crowd named nowhere": b"a ",
+        "a crowd named at the end": b"a1 a2 a3 a4@b.exampl ",
+    }.items():
+        room = SIZE - len(MULTIPART) - len(STATUS) - len(groups) - 100
+        yield name, MULTIPART + b"--b\r\n\r\n" + (notice * (room // len(notice))) + b"\r\n" + STATUS + groups + b"--b--\r\n"
 
 
 def nests():

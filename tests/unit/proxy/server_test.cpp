@@ -16,6 +16,7 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 using namespace postern;
@@ -311,6 +312,17 @@ TEST_CASE("server: listeners that would share connections are refused") {
   config.listeners = {listener("one", {"0.0.0.0", port}, {}),
                       listener("two", {"127.0.0.1", port}, {})};
   CHECK(refusal_to_listen(config) == Errc::busy);
+}
+
+TEST_CASE("server: listeners of port 0 get a port each") {
+  Config config = Config::defaults();
+  config.threads = 1;
+  // So many that the kernel gives some port twice.
+  config.listeners.clear();
+  for (int i = 0; i < 400; ++i) {
+    config.listeners.push_back(listener(fmt::format("l{}", i), {"127.0.0.1", 0}, {}));
+  }
+  CHECK_FALSE(refusal_to_listen(config));
 }
 
 TEST_CASE("server: a port in use is said, not shared") {

@@ -133,6 +133,14 @@ TEST_CASE("hostile mail takes time by its length and names a bounded number") {
     const std::string number = std::to_string(i);
     nested += "Content-Type: multipart/mixed; boundary=b" + number + "\n\n--b" + number + "\n";
   }
+  // Of each the notice is asked what was refused, and it has no blank line.
+  std::string crowd = bounce + "Content-Type: multipart/report; boundary=b\n\n--b\n\n" +
+                      repeated("it said no such user ").substr(0, 1U << 16U) +
+                      "\n--b\nContent-Type: message/delivery-status\n\n";
+  for (int i = 0; i < 2000; ++i) {
+    crowd += "Final-Recipient: rfc822; a" + std::to_string(i) +
+             "@b.example\nAction: failed\nDiagnostic-Code: smtp; 550 user unknown\n\n";
+  }
   const std::vector<std::string> texts{
       repeated("@"),
       repeated("a@b.c "),
@@ -154,6 +162,7 @@ TEST_CASE("hostile mail takes time by its length and names a bounded number") {
       bounce + "\n" + repeated("Received: x\n\n"),
       bounce + "\n" + repeated("5.1.1 4.4.4.4 "),
       nested,
+      crowd,
   };
   for (const auto& text : texts) {
     CAPTURE(text.substr(0, 120));
