@@ -503,7 +503,7 @@ class Reader {
   std::optional<std::vector<NamedRecipient>> named_;
   std::optional<Correspondents> correspondents_;
   std::optional<int> evidence_;
-  std::size_t looked_up_ = 0;  // recipients, in the notice
+  std::size_t looked_up_ = 0;                   // recipients, in the notice
   std::optional<std::string> refused_at_mail_;  // what a transcript shows as answered to MAIL
   Reading reading_;
 };
