@@ -100,6 +100,11 @@ class Collector {
   DeliveryStatus done() && {
     flush();
     end_recipient();
+    // Beside those with a name, a group without one is a part of theirs that a blank line cut off.
+    auto& all = status_.recipients;
+    if (std::ranges::any_of(all, &RecipientFields::named)) {
+      std::erase_if(all, [](const RecipientFields& one) { return !one.named; });
+    }
     return std::move(status_);
   }
 

@@ -5,6 +5,8 @@
 #include "policy/return_mail/header.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include <openssl/evp.h>
@@ -105,6 +107,9 @@ class Reader {
         known_(known),
         header_(parse_message(mail.octets).header),
         returned_(parse_message(reading.returned_header).header) {
+    for (const auto& recipient : mail_.recipients) {
+      if (recipient.kind == Kind::bounce) came_for_.insert(recipient.token.contact);
+    }
     name_everybody();
   }
 
@@ -147,8 +152,10 @@ class Reader {
         return;
       default: {
         // What was said is about the mail that went to the contact of the token.
-        auto& added = note(token, finding_of(token.contact));
-        if (added.finding.type == ReturnType::unknown) added.finding.type = reading_.type;
+        auto said = finding_of(token.contact);
+        if (!said) return;
+        if (said->type == ReturnType::unknown) said->type = reading_.type;
+        note(token, *std::move(said));
       }
     }
   }
@@ -245,13 +252,22 @@ class Reader {
   }
 
   // Its own where the report names it, by the hash; otherwise the mildest, for the mail may have
-  // been passed on to several.
-  Finding finding_of(const policy::ContactRef& contact) const {
+  // been passed on to several. What is said of another contact that the mail came for is not about
+  // this one: nothing where that is all.
+  std::optional<Finding> finding_of(const policy::ContactRef& contact) const {
+    std::set<const Finding*> of_others;
     for (const Name& name : names_) {
-      if (name.finding != nullptr && name.ref == contact) return *name.finding;
+      if (name.finding == nullptr) continue;
+      if (name.ref == contact) return *name.finding;
+      if (came_for_.contains(name.ref)) of_others.insert(name.finding);
     }
-    const auto mildest = std::ranges::min_element(reading_.findings, {}, severity);
-    return mildest != reading_.findings.end() ? *mildest : Finding{};
+    if (reading_.findings.empty()) return Finding{};
+    const Finding* mildest = nullptr;
+    for (const Finding& finding : reading_.findings) {
+      if (of_others.contains(&finding)) continue;
+      if (mildest == nullptr || severity(finding) < severity(*mildest)) mildest = &finding;
+    }
+    return mildest != nullptr ? std::optional(*mildest) : std::nullopt;
   }
 
   // The contact's address, where the mail tells it.
@@ -296,6 +312,7 @@ class Reader {
   const Known& known_;
   Header header_, returned_;
   std::vector<Name> names_;
+  std::set<policy::ContactRef> came_for_;  // of the return addresses
   Meaning meaning_;
 };
 

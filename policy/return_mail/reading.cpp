@@ -145,6 +145,9 @@ class Reader {
       if (reading_.findings.size() == max_findings) break;
       add(std::move(fields));
     }
+    if (reading_.findings.size() == 1 && reading_.findings.front().recipient.empty()) {
+      reading_.findings.front().recipient = recipient_of_returned(returned_header());
+    }
     return !reading_.findings.empty();
   }
 
@@ -177,7 +180,8 @@ class Reader {
     if (finding.recipient.empty() && finding.action.empty() && finding.status.empty()) return;
     finding.type = type_of_report(finding);
     const bool known = std::ranges::any_of(reading_.findings, [&](const Finding& one) {
-      return equal_nocase(one.recipient, finding.recipient) && one.type == finding.type;
+      return equal_nocase(one.recipient, finding.recipient) && one.type == finding.type &&
+             (!finding.recipient.empty() || one.status == finding.status);
     });
     if (!known || reading_.findings.size() > 100) reading_.findings.push_back(std::move(finding));
   }

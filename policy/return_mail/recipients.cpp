@@ -66,6 +66,7 @@ class Finder {
 
   void add(std::size_t at, const Spot& spot, bool introduced) {
     const std::string_view text = lines_[at].text.substr(spot.begin, spot.end - spot.begin);
+    if (address_of_field(text).empty()) return;  // a path or a pipe, for all its domain
     Candidate candidate{
         std::string(text), to_lower(text), {}, at, spot.end, weigh(lines_, at, spot, introduced)};
     if (candidate.evidence.is_original && !candidates_.empty() &&
@@ -143,6 +144,8 @@ class Finder {
   [[nodiscard]] std::string diagnostic(const Candidate& candidate, bool only_one) const {
     std::string out;
     if (candidate.line < lines_.size()) {
+      for (std::size_t i = begin_of_item(candidate); i < candidate.line; ++i)
+        append(out, lines_[i].text);
       const std::string_view line = lines_[candidate.line].text;
       const bool behind = candidate.evidence.at_line_begin &&
                           !lines_[candidate.line].lower.substr(0, candidate.end).contains(": ");
@@ -164,6 +167,21 @@ class Finder {
     if (find_reply_code(out) == 0 && find_status(out).empty())
       append_replies(out, candidate, only_one);
     return out;
+  }
+
+  // What the address was made into, and why that failed, stands above it.
+  [[nodiscard]] std::size_t begin_of_item(const Candidate& candidate) const {
+    std::size_t begin = candidate.line;
+    if (!candidate.evidence.is_original) return begin;
+    const std::size_t first = begin - std::min(begin, max_diagnostic_lines);
+    const auto is_indented = [](std::string_view line) {
+      return line.starts_with(' ') || line.starts_with('\t');
+    };
+    while (begin > first && is_indented(lines_[begin].text) && !lines_[begin - 1].is_blank() &&
+           !is_taken(begin - 1)) {
+      --begin;
+    }
+    return begin;
   }
 
   void find_replies() {

@@ -117,6 +117,41 @@ TEST_CASE("of several recipients the contact's own counts, else the mildest") {
   CHECK(list.notes.at(0).address.text.empty());
 }
 
+TEST_CASE("what a report says of one contact is not about another that it came for too") {
+  const auto said_of = [](std::vector<Finding> findings) {
+    auto came = mail(Kind::bounce, "anna@example.net");
+    came.recipients.push_back(mail(Kind::bounce, "bob@example.org").recipients.front());
+    Reading reading;
+    reading.type = ReturnType::bounce;
+    reading.findings = std::move(findings);
+    std::vector<std::pair<std::string, policy::BounceReason>> notes;
+    for (const auto& note : meaning(came, reading).notes) {
+      const bool anna = note.contact == ref_for("anna@example.net");
+      notes.emplace_back(anna ? "anna" : "bob", note.finding.reason.value());
+    }
+    return notes;
+  };
+  const auto gone = policy::BounceReason::user_unknown;
+  const auto full = policy::BounceReason::mailbox_full;
+  const auto of = [](std::string name, policy::BounceReason reason) {
+    return finding(ReturnType::bounce, std::move(name), reason);
+  };
+  using Notes = std::vector<std::pair<std::string, policy::BounceReason>>;
+  CHECK(said_of({of("anna@example.net", gone)}) == Notes{{"anna", gone}});
+  CHECK(said_of({of("bob@example.org", full)}) == Notes{{"bob", full}});
+  CHECK(said_of({of("anna@example.net", gone), of("bob@example.org", full)}) ==
+        Notes{{"anna", gone}, {"bob", full}});
+  // Of neither, or of somebody to whom it was passed on: it may be of both, or of the other.
+  CHECK(said_of({of("victim@example.com", gone)}) == Notes{{"anna", gone}, {"bob", gone}});
+  CHECK(said_of({of("", full)}) == Notes{{"anna", full}, {"bob", full}});
+  CHECK(said_of({of("anna@example.net", full), of("far@example.com", gone)}) ==
+        Notes{{"anna", full}, {"bob", gone}});
+  // Named by the address that it was passed on to.
+  auto passed_on = of("list@example.com", gone);
+  passed_on.final_recipient = "anna@example.net";
+  CHECK(said_of({passed_on}) == Notes{{"anna", gone}});
+}
+
 TEST_CASE("an automatic reply changes nothing and goes to the sender") {
   Reading reading;
   reading.type = ReturnType::auto_reply;
