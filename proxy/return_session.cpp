@@ -22,8 +22,6 @@ using wire::Reply;
 namespace {
 
 constexpr std::uint64_t longest_return_mail = 50ULL << 20U;
-// To addresses that anybody knows: a complaint has a message in it at most.
-constexpr std::uint64_t longest_unasked = 5ULL << 20U;
 // One report names one return address; some senders collect a few.
 constexpr std::uint32_t most_recipients = 100;
 // What the upstream took, and the client may not have read our 250 for (DESIGN.md 6).
@@ -56,12 +54,12 @@ class ReturnedAsItCame final : public CopyPlan {
 
 struct ReturnSession::Message {
   Message(std::string trace, const SessionSettings& settings, std::uint64_t size, Room* whole_room,
-          Time now)
+          Room::Part part, Time now)
       : flow(std::move(trace), {.header = settings.limits.header,
                                 .hops = settings.limits.hops,
                                 .size = size,
                                 .normalize_lines = settings.normalize_lines}),
-        room(whole_room),
+        room(whole_room, part),
         arrived(now) {}
   MessageFlow flow;
   Room::Share room;
@@ -128,8 +126,10 @@ awaitable<bool> ReturnSession::serve(Plan plan) {
 }
 
 awaitable<bool> ReturnSession::take_message() {
+  // What comes to addresses that anybody knows leaves room for what was asked for.
+  const auto part = check_.is_answer() ? Room::Part::whole : Room::Part::half;
   Message message(trace(context_.clock()), *settings_, most_octets(), context_.return_mail_room,
-                  context_.clock());
+                  part, context_.clock());
   std::string first = std::exchange(pending_, {});  // came behind DATA
   const auto begun = std::chrono::steady_clock::now();
   while (!message.flow.finished()) {
@@ -162,11 +162,9 @@ awaitable<bool> ReturnSession::take_message() {
   co_return co_await send(reply.text);
 }
 
-// Of the message that comes now.
 std::uint64_t ReturnSession::most_octets() const {
-  const auto ours = check_.is_answer() ? longest_return_mail : longest_unasked;
   const auto configured = settings_->listener_limits.size;
-  return configured == 0 ? ours : std::min(ours, configured);
+  return configured == 0 ? longest_return_mail : std::min(longest_return_mail, configured);
 }
 
 void ReturnSession::keep(Message& message, std::span<const std::string_view> pieces) const {

@@ -55,7 +55,7 @@ class NoContexts final : public policy::ReturnContexts {
   std::shared_ptr<const policy::ReturnTokens> tokens_;
 };
 
-// A listener with room for 3000 octets of all its clients' mail.
+// A listener with room for 7000 octets of all its clients' mail.
 struct Listener {
   struct Client {
     std::shared_ptr<test::Pipe> to_gate;
@@ -68,6 +68,9 @@ struct Listener {
     settings->streams = std::make_shared<const policy::Streams>(std::vector<policy::Stream>{});
     auto returns_settings = std::make_shared<proxy::ReturnSettings>();
     returns_settings->domain.domain = "bounce.example";
+    returns_settings->domain.complaints = "complaints";
+    returns_settings->domain.any_mailbox = true;
+    settings->trusted = {*parse_network("192.0.2.1")};
     settings->return_mail = returns_settings;
     routes.add({}, context.get_executor(), {},
                []() -> asio::awaitable<Result<std::unique_ptr<proxy::Upstream>>> {
@@ -76,7 +79,7 @@ struct Listener {
   }
 
   // Greeted, and its message begun.
-  std::unique_ptr<Client> connect() {
+  std::unique_ptr<Client> connect(const std::string& recipient = "postmaster") {
     auto client = std::make_unique<Client>();
     client->to_gate = std::make_shared<test::Pipe>(context.get_executor());
     client->from_gate = std::make_shared<test::Pipe>(context.get_executor());
@@ -94,7 +97,8 @@ struct Listener {
         settings);
     asio::co_spawn(context, client->session->run(),
                    [](const std::exception_ptr& failure) { CHECK(!failure); });
-    CHECK(say(*client, "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster@bounce.example>\r\n") == 250);
+    CHECK(say(*client,
+              "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<" + recipient + "@bounce.example>\r\n") == 250);
     CHECK(say(*client, "DATA\r\n") == 354);
     return client;
   }
@@ -125,7 +129,7 @@ struct Listener {
   policy::Findings findings;
   ReadOnly returns;
   NoContexts contexts;
-  proxy::Room room{3000};
+  proxy::Room room{7000};
   std::shared_ptr<proxy::SessionSettings> settings = std::make_shared<proxy::SessionSettings>();
 };
 
@@ -147,6 +151,23 @@ TEST_CASE("return session: mail that all of them hold together is bounded, and w
   CHECK(listener.say(*second, mail + ".\r\n") == 250);
   listener.leave(*first);
   listener.leave(*second);
+}
+
+TEST_CASE("return session: strangers' mail leaves half of the room to answers") {
+  Listener listener;
+  auto stranger = listener.connect();
+  auto another = listener.connect("complaints");
+  CHECK(listener.say(*stranger, mail) == 0);
+  CHECK(listener.say(*another, mail + ".\r\n") == 452);
+  auto answer = listener.connect("some-mailbox");
+  auto second_answer = listener.connect("some-mailbox");
+  CHECK(listener.say(*answer, mail) == 0);
+  CHECK(listener.say(*second_answer, mail + ".\r\n") == 250);
+  CHECK(listener.say(*answer, ".\r\n") == 250);
+  CHECK(listener.say(*stranger, ".\r\n") == 250);
+  for (auto* client : {stranger.get(), another.get(), answer.get(), second_answer.get()}) {
+    listener.leave(*client);
+  }
 }
 
 TEST_CASE("return session: who leaves in the middle, or is refused, gives its room back") {
