@@ -55,12 +55,14 @@ class Finder {
     bool introduced = false;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       introduced = introduced || lines_[i].says_any(introduces);
+      if (lines_[i].says_any(introduces)) all_is_said_ = false;
       std::size_t from = 0;
       while (const auto spot = next_address(lines_[i].text, from)) {
         from = spot->end;
         if (candidates_.size() == max_candidates) return;
         add(i, *spot, introduced);
       }
+      if (std::exchange(sentence_, false) && says_all(i)) all_is_said_ = true;
     }
   }
 
@@ -76,7 +78,29 @@ class Finder {
       return;
     }
     discount(candidate);
+    auto& weight = candidate.evidence.weight;
+    if (all_is_said_ && weight == Weight::listed && is_bare(candidate)) weight = Weight::hint;
+    sentence_ = sentence_ || weight == Weight::sentence;
     candidates_.push_back(std::move(candidate));
+  }
+
+  // Who was not reached, and why: no list of others follows, unless something announces it.
+  [[nodiscard]] bool says_all(std::size_t at) const {
+    if (trim(lines_[at].text).ends_with(':')) return false;
+    SaysSet said = lines_[at].says;
+    bool replied = find_reply_code(lines_[at].text) != 0;
+    if (at > 0 && !lines_[at - 1].is_blank()) said |= lines_[at - 1].says;
+    if (at + 1 < lines_.size() && !lines_[at + 1].is_blank()) {
+      said |= lines_[at + 1].says;
+      replied = replied || find_reply_code(lines_[at + 1].text) != 0;
+    }
+    return (said & introduces) != 0 && (replied || (said & bit(Says::why)) != 0);
+  }
+
+  // Nothing else is on its line.
+  [[nodiscard]] bool is_bare(const Candidate& candidate) const {
+    return candidate.evidence.at_line_begin &&
+           without_marks(lines_[candidate.line].text.substr(candidate.end)).empty();
   }
 
   // Who reports and who is reported to are not who was not reached, unless their place leaves no
@@ -215,6 +239,8 @@ class Finder {
   const Correspondents& correspondents_;
   bool certain_;
   std::vector<Candidate> candidates_;
+  bool sentence_ = false;     // the line has one about an address
+  bool all_is_said_ = false;  // a sentence above names somebody, and says why
   std::vector<Candidate> by_field_;
   std::vector<std::size_t> taken_lines_;
   std::vector<std::size_t> replies_;  // lines with a reply code
