@@ -80,28 +80,47 @@ std::string_view likely_boundary(std::string_view body) {
   return {};
 }
 
-void collect(Header header, std::string_view body, std::size_t depth, std::vector<Part>& out) {
+std::vector<std::string_view> parts_of(std::string_view body, std::string_view& boundary) {
+  std::vector<std::string_view> parts;
+  if (!boundary.empty()) parts = split_at(body, boundary);
+  if (!parts.empty()) return parts;
+  boundary = likely_boundary(body);
+  if (!boundary.empty()) parts = split_at(body, boundary);
+  return parts;
+}
+
+// A returned message that has the reporter's own boundary: what is behind it is of that message,
+// though RFC 2046 section 5.1.2 wants it to be read as the reporter's.
+bool has_boundary_within(const Part& part, std::string_view boundary) {
+  return part.is_returned() && content_type(parse_message(part.body).header).boundary == boundary;
+}
+
+// `behind_notice`: of a report, and not its first part. Another report there is what came back
+// (RFC 6522 section 3 wants it in a message), and none of the reporter's: it stays closed.
+void collect(Header header, std::string_view body, std::size_t depth, bool behind_notice,
+             std::vector<Part>& out) {
   if (out.size() >= max_parts) return;
   auto type = content_type(header);
   const bool multipart = type.type.starts_with("multipart/");
-  if (multipart && depth < max_nesting) {
-    std::vector<std::string_view> parts;
-    if (!type.boundary.empty()) parts = split_at(body, type.boundary);
-    if (parts.empty()) {
-      if (const auto boundary = likely_boundary(body); !boundary.empty()) {
-        parts = split_at(body, boundary);
-      }
-    }
-    for (const std::string_view part : parts) {
+  const bool report = type.type == "multipart/report";
+  const bool closed = report && behind_notice;
+  if (multipart && !closed && depth < max_nesting) {
+    std::string_view boundary = type.boundary;
+    const auto parts = parts_of(body, boundary);
+    for (const std::string_view& part : parts) {
       // A blank line in front of a part's text is the end of its empty header section (RFC 2046
       // section 5.1).
       Message inner = part.starts_with('\n') ? Message{{}, part.substr(1)} : parse_message(part);
-      collect(std::move(inner.header), inner.body, depth + 1, out);
+      const bool first = &part == &parts.front();
+      const std::size_t before = out.size();
+      collect(std::move(inner.header), inner.body, depth + 1, report && !first, out);
+      if (out.size() == before) break;  // max_parts
+      if (has_boundary_within(out.back(), boundary)) break;
     }
     if (!parts.empty()) return;
   }
-  out.push_back({multipart ? "text/plain" : std::move(type.type), std::move(type.charset),
-                 std::move(header), body});
+  out.push_back({multipart && !closed ? "text/plain" : std::move(type.type),
+                 std::move(type.charset), std::move(header), body});
 }
 
 }  // namespace
@@ -120,7 +139,7 @@ bool Part::is_returned() const {
 
 std::vector<Part> split_parts(const Message& message) {
   std::vector<Part> parts;
-  collect(message.header, message.body, 0, parts);
+  collect(message.header, message.body, 0, false, parts);
   return parts;
 }
 
