@@ -176,7 +176,25 @@ std::string repaired(std::string_view octets) {
   return out;
 }
 
+// Latin letters with their marks stand alone between ASCII, and above the octets that most of
+// Shift_JIS begins with; to the East Asian sets each would take its right neighbour with it.
+bool is_like_latin(std::string_view octets) {
+  std::size_t wide = 0, letters = 0;
+  bool before = false;  // the octet in front is none of ASCII
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(octets[i]);
+    const bool behind = i + 1 < octets.size() && static_cast<unsigned char>(octets[i + 1]) >= 0x80;
+    wide += octet >= 0x80 ? 1U : 0U;
+    letters += octet >= 0xC0 && !before && !behind ? 1U : 0U;
+    before = octet >= 0x80;
+  }
+  return letters > wide / 2;
+}
+
 std::string guessed(std::string_view octets) {
+  if (is_like_latin(octets)) {
+    if (auto text = convert(octets, "windows-1252", true)) return *std::move(text);
+  }
   for (const auto name : guesses) {
     if (auto text = convert(octets, name, false)) return *std::move(text);
   }

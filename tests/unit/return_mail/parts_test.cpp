@@ -138,6 +138,13 @@ TEST_CASE("encodings and character sets") {
   CHECK(to_utf8("\xe5", "iso-8859-1") == "å");
   CHECK(to_utf8("gr\xc3\xbc\xc3\x9f", "no-such-set") == "grüß");
   CHECK(to_utf8("+AD0-", "unicode-1-1-utf-7") == "=");
+  // Without a label: a letter alone is a Latin one, whatever pair it would make with its neighbour.
+  CHECK(to_utf8("Empf\xe4nger gel\xf6scht", "") == "Empfänger gelöscht");
+  CHECK(to_utf8("pas \xe9t\xe9 d\xe9livr\xe9: l\x92"
+                "adresse",
+                "") == "pas été délivré: l’adresse");
+  CHECK(to_utf8("\x83\x54\x81\x5b\x83\x6f\x81\x5b\x82\xcc", "") == "サーバーの");
+  CHECK(to_utf8("\xd3\xca\xcf\xe4 full", "") == "邮箱 full");
   CHECK(decode_words("=?UTF-8?Q?gr=C3=BC?= =?utf-8?b?w58=?= und =?x?=") == "grüß und =?x?=");
   CHECK(decode_words("=?utf-8*en?q?a_b?=") == "a b");
 }

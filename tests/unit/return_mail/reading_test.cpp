@@ -1,6 +1,6 @@
 // Golden mail: tests/golden/return_mail/NAME.eml, and in NAME.jsonl a line for each recipient that
-// it names. Of a line "diagnostic_has" is a part of the diagnostic (line ends as blanks); what it
-// leaves out, the mail does not say.
+// it names. Of a line "diagnostic_has" is a part of the diagnostic (line ends as blanks) and
+// "diagnostic" all of it; what it leaves out, the mail does not say.
 #include "policy/return_mail/reading.h"
 
 #include <algorithm>
@@ -52,6 +52,7 @@ void compare(const Finding& got, const boost::json::object& want) {
   std::string diagnostic = got.diagnostic;
   std::ranges::replace(diagnostic, '\n', ' ');
   CHECK_MESSAGE(diagnostic.contains(text_of(want, "diagnostic_has")), diagnostic);
+  if (want.contains("diagnostic")) CHECK(diagnostic == text_of(want, "diagnostic"));
   if (want.contains("reason")) CHECK(to_string(*got.reason) == text_of(want, "reason"));
   using policy::ReturnType;
   CHECK(got.bounce_class.has_value() == (got.type == ReturnType::bounce));
