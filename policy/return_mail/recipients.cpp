@@ -178,6 +178,7 @@ class Finder {
       const std::size_t last = std::min(lines_.size(), candidate.line + max_diagnostic_lines);
       for (std::size_t i = candidate.line + 1; i < last && !is_taken(i); ++i) {
         if (lines_[i - 1].is_blank() && lines_[i].text.contains("----")) break;  // another section
+        if (is_item_without_address(i)) break;
         if (!lines_[i].is_blank()) {
           append(out, lines_[i].text);
         } else if (!out.empty() && (!may_pass_blank || !only_one)) {
@@ -206,6 +207,16 @@ class Finder {
       --begin;
     }
     return begin;
+  }
+
+  // A pipe or a path in Sendmail's list, as the next that was not reached: at the line's begin,
+  // and what there is to say of it, indented and in brackets, below.
+  [[nodiscard]] bool is_item_without_address(std::size_t at) const {
+    const std::string_view line = lines_[at].text;
+    if (!line.starts_with('|') && !line.starts_with("\"|") && !line.starts_with('/')) return false;
+    if (at + 1 == lines_.size()) return false;
+    const std::string_view below = lines_[at + 1].text;
+    return (below.starts_with(' ') || below.starts_with('\t')) && trim(below).starts_with('(');
   }
 
   void find_replies() {
