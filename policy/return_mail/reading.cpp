@@ -72,7 +72,8 @@ class Reader {
   // replies last.
   void decide() {
     if (read_feedback() || read_report()) return;
-    if (is_unsubscribe_request(message_.header, subject_))
+    // No daemon asks for anything: its notice is of mail that had this address as its sender.
+    if (!is_certain() && is_unsubscribe_request(message_.header, subject_))
       return add_author(ReturnType::unsubscribe);
     if (read_notice()) return;
     if (is_automatic_reply(message_.header, subject_)) add_author(ReturnType::auto_reply);
