@@ -290,7 +290,9 @@ class Reader {
           subject_.starts_with("fw:"))
         points -= 4;
       if (automatic) points -= 3;
-      const bool passed_on = is_robot(people.reporter) && of_list;
+      // Some reporters keep the List-Id of what came back; a post of the list says what it is.
+      const bool passed_on = of_list && (is_robot(people.reporter) ||
+                                         equal_nocase(trim(header().value("Precedence")), "list"));
       if (passed_on || (!of_list && header().find("List-Unsubscribe") != nullptr)) points -= 2;
       // What a person says of a failure has no code, and gives nothing back.
       const bool named = trim(from).find_first_of(" \t") != std::string_view::npos;
